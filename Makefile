@@ -1,0 +1,69 @@
+# Every target sets up what it needs. Nothing must be installed beforehand but Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHARED := $(or $(RETAIL_RAY_SHARED),../shared)
+SETUP := $(VENV)/.set-up
+
+export YOLO_OFFLINE = 1
+export YOLO_AUTOINSTALL = False
+export RETAIL_RAY_SHARED = $(abspath $(SHARED))
+export RAY_USAGE_STATS_ENABLED = 0
+
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory docs clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(SETUP) ## a virtual environment with everything locked
+
+$(SETUP): requirements.lock bootstrap.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## the main job on real clips, then the page (Ctrl-C ends)
+	$(BIN)/python -m jobs.demo --shared $(SHARED)
+
+test: setup check ## every test
+	$(BIN)/python -m pytest
+
+test-quick: setup ## without the tests marked long
+	$(BIN)/python -m pytest -m "not long"
+
+check: setup ## lint, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## resolve requirements.in anew
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url bootstrap.in -o bootstrap.lock
+
+bench: bench-trackers bench-accuracy bench-speed bench-memory ## all measurements, into benchmarks/results
+
+bench-accuracy: setup ## the product from video to Parquet against yolo track
+	$(BIN)/python -m benchmarks.accuracy --shared $(SHARED)
+
+bench-trackers: setup ## accuracy of the trackers on the real clips
+	$(BIN)/python -m benchmarks.trackers --shared $(SHARED)
+
+bench-speed: setup ## speed against peers on the same frames
+	$(BIN)/python -m benchmarks.speed --shared $(SHARED)
+
+bench-memory: setup ## memory per camera over a long run
+	$(BIN)/python -m benchmarks.memory --shared $(SHARED)
+
+docs: setup ## generated documentation
+	$(BIN)/python -m retail_ray.docs docs
+
+clean: ## everything that was built
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,187 @@
+"""The measured tables of README and docs, from benchmarks/results.
+
+python -m benchmarks.report [--write]   prints them; with --write they replace those in the documents, between
+`<!-- measured: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.environment import RESULTS, ROOT
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+NOT_YET = "Not measured yet: `make bench`.\n"
+_BLOCK = re.compile(r"(<!-- measured: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+SCORES = ("hota", "det_a", "ass_a", "idf1", "mota", "recall", "precision")
+HEADINGS = ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "recall", "precision")
+DEFAULT = "bytetrack, product defaults"
+
+
+def tables() -> dict[str, str]:
+    """Name -> Markdown; results that were not measured yet are left out."""
+    found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory")}
+    trackers, whole, speed, memory = (found[name] for name in ("trackers", "accuracy", "speed", "memory"))
+    made: dict[str, str] = {}
+    if trackers is not None:
+        rows = trackers["towncentre"]
+        made["default tracker"] = default_tracker(rows)
+        made["choice of the tracker"] = trackers["why"] + "\n"
+        made["trackers, 10 frames/s, sampled frames"] = comparison(_some(rows, 10.0, "sampled frames"))
+        made["trackers, 10 frames/s, all frames"] = comparison(_some(rows, 10.0, "all frames"))
+        made["trackers, 30 frames/s"] = comparison(_some(rows, 30.0, "all frames"))
+        made["trackers, MOT17 excerpts"] = comparison(trackers["mot17_mini_pooled"])
+    if whole is not None:
+        made["accuracy"] = accuracy(whole["scores"])
+    if speed is not None:
+        made["speed"] = systems(speed)
+        made["speed, conclusions"] = conclusions(speed)
+        made["speed, stages"] = stages(speed)
+    if memory is not None:
+        made["memory"] = processes(memory)
+    return made
+
+
+def filled(text: str, made: Mapping[str, str]) -> str:
+    """A document with its measured blocks as they are now."""
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{made.get(block[2], NOT_YET)}\n{block[3]}", text)
+
+
+def accuracy(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """The product from video to Parquet, and its peer."""
+    return _table(
+        ["what ran", *HEADINGS, "id switches"],
+        ([name, *_scores(row), row["id_switches"]] for name, row in scores.items()),
+    )
+
+
+def default_tracker(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The default tracker at the default and at the full frame rate."""
+    kept = [row for row in rows if row["tracker"] == DEFAULT]
+    return _table(
+        ["analysed", "scored on", *HEADINGS, "id switches"],
+        ([f"{row['analysis_fps']:g} frames/s", row["scored_on"], *_scores(row), row["id_switches"]] for row in kept),
+    )
+
+
+def comparison(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Every tracker with the product's and with BoxMOT's defaults; the cost where it was measured."""
+    kept = sorted((row for row in rows if row["tracker"].endswith("defaults")), key=lambda row: -row["hota"])
+    timed = "ms_per_frame" in kept[0]
+    return _table(
+        ["tracker", *HEADINGS, "id switches", *(["ms a frame", "state, bytes"] if timed else [])],
+        (
+            [row["tracker"], *_scores(row), row["id_switches"]]
+            + ([f"{row['ms_per_frame']:.2f}", row["state_bytes"]] if timed else [])
+            for row in kept
+        ),
+    )
+
+
+def systems(report: Mapping[str, Any]) -> str:
+    """Frames per second of everything that ran."""
+    return _table(
+        ["what ran", "frames/s, median", "lowest", "highest", "runs"],
+        (
+            [name, *(f"{entry[key]:.1f}" for key in ("frames_per_s", "min", "max")), entry["runs"]]
+            for name, entry in report["systems"].items()
+        ),
+    )
+
+
+def conclusions(report: Mapping[str, Any]) -> str:
+    """What follows from the frames per second; definitions in docs/architecture.md."""
+    seconds = report["camera_seconds_per_s"]
+    rows = [["limit of this machine, 384x640", f"{report['limit_frames_per_s']:.1f} frames/s"]]
+    rows += [[f"efficiency, {_cameras(n)}", f"{share:.3f}"] for n, share in report["efficiency"].items()]
+    rows += [[f"Ray tax, {shape}", f"{share:.1%}"] for shape, share in report["ray_tax"].items()]
+    rows += [
+        [f"all frames, {_cameras(n)}, against the fastest `yolo track`", f"{ratio:.2f} ×"]
+        for n, ratio in report["against_best_peer_same_frames"].items()
+    ]
+    rows += [
+        [
+            "all frames, 1 camera, same 640x640 input, against one `yolo track`",
+            f"{report['against_yolo_1_process_same_frames_same_input']:.2f} ×",
+        ]
+    ]
+    peer = "yolo track, OpenVINO INT8"
+    rows += [[f"camera-seconds per second, {peer}", f"{seconds[peer]:.2f}"]]
+    rows += [
+        [
+            f"camera-seconds per second, product defaults, {_cameras(n)}",
+            f"{seconds[f'product defaults, {n} cameras']:.2f}",
+        ]
+        for n in report["defaults_against_yolo"]
+    ]
+    rows += [
+        [f"product defaults, {_cameras(n)}, against one `yolo track`", f"{ratio:.2f} ×"]
+        for n, ratio in report["defaults_against_yolo"].items()
+    ]
+    return _table(["", "measured"], rows)
+
+
+def stages(report: Mapping[str, Any]) -> str:
+    """CPU time of each stage alone."""
+    return _table(
+        ["stage", "CPU ms a frame"],
+        ([name, f"{seconds * 1e3:.2f}"] for name, seconds in report["stages_cpu_s_per_frame"].items()),
+    )
+
+
+def processes(report: Mapping[str, Any]) -> str:
+    """Memory of the actors and replicas, and whether it grows."""
+    return _table(
+        ["cameras", "process", "peak, MiB", "growth, MiB a minute", "watched, s"],
+        (
+            [run["cameras"], p["role"], p["peak_mib"], p["growth_mib_per_minute"], p["seconds"]]
+            for run in report["runs"]
+            for p in run["processes"]
+        ),
+    )
+
+
+def _cameras(count: str) -> str:
+    return f"{count} camera{'s' * (int(count) > 1)}"
+
+
+def _some(rows: Sequence[Mapping[str, Any]], fps: float, scored_on: str) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["analysis_fps"] == fps and row["scored_on"] == scored_on]
+
+
+def _scores(row: Mapping[str, Any]) -> list[str]:
+    return [f"{row[name]:.3f}" for name in SCORES]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="into README and docs")
+    made = tables()
+    if parser.parse_args().write:
+        for page in PAGES:
+            page.write_text(filled(page.read_text(encoding="utf-8"), made), encoding="utf-8")
+        return
+    for title, table in made.items():
+        print(f"{title}\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Speed of the product against `yolo track` on the same frames with the same weights, interleaved, medians.
+
+python -m benchmarks.speed [--repeats 5] [--frames 302]   ->  benchmarks/results/speed.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import yaml
+
+from benchmarks.clips import SHARED, WEIGHTS, towncentre
+from benchmarks.environment import RESULTS, describe
+from benchmarks.stages import cpu_seconds_per_frame
+
+REID = SHARED / "weights" / "osnet_x0_25_msmt17.onnx"
+DEFAULT_FPS, NATIVE_FPS = 10.0, 30.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=302)
+    parser.add_argument("--shared", help="set through RETAIL_RAY_SHARED; taken for the Makefile's sake")
+    parser.add_argument("--torch-weights", type=Path, help="yolo11n.pt; made from the shared weights when not given")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        clip = trimmed(towncentre().source, work / "clip.mp4", arguments.frames)
+        torch_weights = arguments.torch_weights or rebuilt_torch_weights(work)
+        systems = all_systems(work, clip, torch_weights)
+        times: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+        for repeat in range(arguments.repeats):
+            for name, run in systems.items():
+                measured = run()
+                times[name].append(measured)
+                print(f"{repeat + 1}/{arguments.repeats} {name}: {measured['frames_per_s']:.1f} frames/s", flush=True)
+        stages = cpu_seconds_per_frame(site(work, clip, cameras=1, fps=NATIVE_FPS, name="stages"))
+    report = {
+        "environment": describe(),
+        "clip": {"frames": arguments.frames, "size": "1920x1080", "native_fps": NATIVE_FPS},
+        "systems": {name: summarise(runs) for name, runs in times.items()},
+        "stages_cpu_s_per_frame": stages,
+    }
+    report |= conclusions(report)
+    path = RESULTS / "speed.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(conclusions(report), indent=1))
+
+
+def all_systems(work: Path, clip: Path, torch_weights: Path) -> dict[str, Callable[[], dict[str, float]]]:
+    """Name -> a run of it; every run is a fresh process."""
+
+    def yolo(weights: Path, processes: int, frames: int | None = None) -> Callable[[], dict[str, float]]:
+        return lambda: run_yolo(weights, clip, processes, frames)
+
+    def product(cameras: int, fps: float, *more: str, **detector: Any) -> Callable[[], dict[str, float]]:
+        name = f"p{cameras}-{fps:g}-{len(more)}-{len(detector)}"
+        return lambda: run_product(site(work, clip, cameras=cameras, fps=fps, name=name, **detector), work, *more)
+
+    return {
+        "yolo track, torch": yolo(torch_weights, 1, 60),
+        "yolo track, OpenVINO INT8, 1 process": yolo(WEIGHTS, 1),
+        "yolo track, OpenVINO INT8, 2 processes": yolo(WEIGHTS, 2),
+        "yolo track, OpenVINO INT8, 4 processes": yolo(WEIGHTS, 4, 150),
+        "plain loop, all frames, 640x640": product(1, NATIVE_FPS, "--in-process", rectangular=False),
+        "product, 1 camera, all frames, 640x640": product(1, NATIVE_FPS, rectangular=False),
+        "plain loop, all frames": product(1, NATIVE_FPS, "--in-process"),
+        "product, 1 camera, all frames": product(1, NATIVE_FPS),
+        "product, 2 cameras, all frames": product(2, NATIVE_FPS),
+        "product, 4 cameras, all frames": product(4, NATIVE_FPS),
+        "product, 1 camera, defaults": product(1, DEFAULT_FPS),
+        "product, 4 cameras, defaults": product(4, DEFAULT_FPS),
+    }
+
+
+def site(work: Path, clip: Path, *, cameras: int, fps: float, name: str, **detector: Any) -> Path:
+    """A site that plays the clip on so many cameras; embeddings and floor off nothing: the defaults of the product."""
+    content = {
+        "site": "bench",
+        "timezone": "UTC",
+        "cameras": [
+            {
+                "id": f"camera-{i}",
+                "uri": str(clip),
+                "recorded_at": "2026-03-02T10:00:00+00:00",
+                "analysis_fps": fps,
+                "floor": {"points": [{"px": [x, y], "m": [x / 100, y / 100]} for x in (0, 1900) for y in (0, 1000)]},
+            }
+            for i in range(cameras)
+        ],
+        "lines": [{"id": "line", "camera": "camera-0", "m": [[0, 5], [19, 5]], "inside_m": [9, 1]}],
+        "zones": [{"id": "zone", "m": [[2, 2], [10, 2], [10, 8], [2, 8]]}],
+        "models": {"detector": {"weights": str(WEIGHTS), **detector}, "embedder": {"weights": str(REID)}},
+    }
+    path = work / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def run_product(site_path: Path, work: Path, *more: str, lake: Path | None = None) -> dict[str, float]:
+    """`retail-ray run` into a fresh lake; frames and seconds of work as its summary tells them."""
+    with tempfile.TemporaryDirectory(dir=work) as passing:
+        target = str(lake or passing)
+        command = [sys.executable, "-m", "retail_ray.cli", "run", "--site", str(site_path), "--lake", target, "--json"]
+        done = subprocess.run([*command, *more], capture_output=True, text=True, check=True, timeout=600)
+    work_done: dict[str, float] = json.loads(done.stdout)["work"]
+    return work_done
+
+
+def run_yolo(weights: Path, clip: Path, processes: int, frames: int | None) -> dict[str, float]:
+    """So many processes at once; from the first that begins to the last that ends."""
+    command = [sys.executable, "-m", "benchmarks.peer_yolo", "--weights", str(weights), "--clip", str(clip)]
+    if frames is not None:
+        command += ["--frames", str(frames)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    told = [json.loads(process.communicate(timeout=600)[0].strip().splitlines()[-1]) for process in started]
+    seconds = max(t["worked_s"] for t in told) - min(t["began_s"] for t in told)
+    total = sum(t["frames"] for t in told)
+    return {"frames": total, "seconds": seconds, "frames_per_s": total / seconds}
+
+
+def trimmed(source: Path, target: Path, frames: int) -> Path:
+    """The first frames of a clip, remuxed without decoding."""
+    with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
+        stream = writing.add_stream_from_template(reading.streams.video[0])
+        for number, packet in enumerate(reading.demux(reading.streams.video[0])):
+            if number >= frames or packet.dts is None:
+                break
+            packet.stream = stream
+            writing.mux(packet)
+    return target
+
+
+def rebuilt_torch_weights(work: Path) -> Path:
+    """Float weights with the values of the shared INT8 network, for the torch backend of the peer."""
+    target = work / "yolo11n.pt"
+    command = [sys.executable, "-m", "tests.support.yolo_weights", "--shared", str(SHARED.parent), "--out", str(target)]
+    subprocess.run(command, check=True, timeout=300)
+    return target
+
+
+def summarise(runs: list[dict[str, float]]) -> dict[str, Any]:
+    rates = sorted(run["frames_per_s"] for run in runs)
+    return {"frames_per_s": statistics.median(rates), "min": rates[0], "max": rates[-1], "runs": len(rates)}
+
+
+def conclusions(report: dict[str, Any]) -> dict[str, Any]:
+    """Limit, efficiency and Ray tax (docs/architecture.md), and the ratios against the peers."""
+    fps = {name: entry["frames_per_s"] for name, entry in report["systems"].items()}
+    cores = report["environment"]["cores_usable"]
+    limit = cores / sum(report["stages_cpu_s_per_frame"].values())
+    product = {n: fps[f"product, {n} camera{'s' * (n > 1)}, all frames"] for n in (1, 2, 4)}
+    peers = {name: rate for name, rate in fps.items() if name.startswith("yolo")}
+    best_peer = max(peers.values())
+    seconds_per_s = {n: fps[f"product, {n} camera{'s' * (n > 1)}, defaults"] / DEFAULT_FPS for n in (1, 4)}
+    yolo_seconds_per_s = fps["yolo track, OpenVINO INT8, 1 process"] / NATIVE_FPS
+    same_input = fps["product, 1 camera, all frames, 640x640"]
+    return {
+        "limit_frames_per_s": round(limit, 2),
+        "efficiency": {n: round(rate / limit, 3) for n, rate in product.items()},
+        "ray_tax": {
+            "384x640": round(1 - product[1] / fps["plain loop, all frames"], 3),
+            "640x640": round(1 - same_input / fps["plain loop, all frames, 640x640"], 3),
+        },
+        "against_best_peer_same_frames": {n: round(rate / best_peer, 2) for n, rate in product.items()},
+        "against_yolo_1_process_same_frames_same_input": round(
+            same_input / fps["yolo track, OpenVINO INT8, 1 process"], 2
+        ),
+        "camera_seconds_per_s": {
+            "yolo track, OpenVINO INT8": round(yolo_seconds_per_s, 2),
+            **{f"product defaults, {n} camera{'s' * (n > 1)}": round(rate, 2) for n, rate in seconds_per_s.items()},
+        },
+        "defaults_against_yolo": {n: round(rate / yolo_seconds_per_s, 2) for n, rate in seconds_per_s.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()

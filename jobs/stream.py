@@ -1,0 +1,11 @@
+"""`retail-ray stream` as a Ray job.
+
+ray job submit --working-dir . -- python jobs/stream.py --site site.yaml --lake /data/lake
+"""
+
+import sys
+
+from retail_ray.cli import main
+
+if __name__ == "__main__":
+    main(["stream", *sys.argv[1:]])

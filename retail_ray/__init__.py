@@ -1,0 +1,1 @@
+"""retail_ray: multi-camera retail video analytics on Ray."""

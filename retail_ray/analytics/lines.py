@@ -1,0 +1,204 @@
+"""Counting lines: a tracklet's foot point completes a crossing from one side to the other (RETAIL: line_in, line_out).
+
+A line belongs to one camera and counts that camera's tracklets, never identities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.core.errors import GeometryError
+from retail_ray.core.event_time import Tick
+from retail_ray.core.polygons import along, signed_distance
+from retail_ray.core.records import LineCrossing
+from retail_ray.core.time import US_PER_S
+
+_DEFAULT_BAND = {"px": 10.0, "floor": 0.3}
+_EXTENT_TOLERANCE = 0.02
+_UNSEEN_FINAL_US = 3 * US_PER_S
+_FORGET_US = 60 * US_PER_S
+_INSIDE, _UNKNOWN, _OUTSIDE = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """One counting line, drawn in a camera's native pixels or in floor metres.
+
+    inside_point: any point on the inner side. dead_band: distance on both sides within which a foot point is on
+    neither (None: 10 px or 0.3 m). min_frames: frames needed on each side. min_inside_s: someone who comes back
+    over the line sooner has turned back, and neither crossing counts.
+    """
+
+    line_id: str
+    camera_id: str
+    start: tuple[float, float]
+    end: tuple[float, float]
+    inside_point: tuple[float, float]
+    space: Literal["px", "floor"] = "px"
+    dead_band: float | None = None
+    min_frames: int = 3
+    min_inside_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        points = np.array([self.start, self.end, self.inside_point], np.float64)
+        if not np.isfinite(points).all():
+            raise GeometryError(f"line '{self.line_id}': its points must be finite numbers")
+        if np.hypot(*(points[1] - points[0])) < 1e-9:
+            raise GeometryError(f"line '{self.line_id}': start and end are the same point {self.start}")
+        if abs(float(signed_distance(points[0], points[1], points[2:])[0])) < 1e-9:
+            raise GeometryError(f"line '{self.line_id}': inside_point {self.inside_point} lies on the line itself")
+        if self.band < 0 or self.min_frames < 1 or self.min_inside_s < 0:
+            raise GeometryError(
+                f"line '{self.line_id}': dead_band and min_inside_s must not be negative and min_frames at least 1, "
+                f"found {self.dead_band}, {self.min_inside_s}, {self.min_frames}"
+            )
+
+    @property
+    def band(self) -> float:
+        return _DEFAULT_BAND[self.space] if self.dead_band is None else self.dead_band
+
+
+@dataclass(slots=True)
+class _Walker:
+    """One tracklet and this line. side: the last one with enough frames. candidate, frames: the one in the making.
+
+    zero_us, zero_along: the last time and place its path met the line. pending: a crossing that may yet be undone,
+    as (time_us, direction of the new side).
+    """
+
+    time_us: int
+    distance: float
+    along: float
+    side: int = _UNKNOWN
+    candidate: int = _UNKNOWN
+    frames: int = 0
+    zero_us: int = 0
+    zero_along: float = 0.0
+    pending: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class LineCounter:
+    """Counts one line. A crossing comes out when it is final: `min_inside_s` later, or when the track is lost.
+
+    A turn-back (there and back across the line within `min_inside_s`, in either direction) comes out as two
+    crossings marked `turned_back`, which do not count.
+    """
+
+    settings: LineSettings
+    _walkers: dict[int, _Walker] = field(default_factory=dict)
+
+    def update(self, tick: Tick, camera: int) -> list[LineCrossing]:
+        """Work the rows of this tick that belong to the line's camera (`camera` is its place among the names)."""
+        rows = np.flatnonzero(tick.camera == camera)
+        final: list[LineCrossing] = []
+        if len(rows):
+            self._work_rows(tick, rows, final)
+        self._work_unseen(tick.end_us, final)
+        return sorted(final, key=_order)
+
+    def wake_us(self) -> int | None:
+        """When the next lost track makes a crossing final."""
+        waiting = (walker.time_us for walker in self._walkers.values() if walker.pending)
+        last_us = min(waiting, default=None)
+        return None if last_us is None else last_us + _UNSEEN_FINAL_US
+
+    def finish(self) -> list[LineCrossing]:
+        """The data ends: what waits is final."""
+        final: list[LineCrossing] = []
+        for local_id, walker in self._walkers.items():
+            self._settle(local_id, walker, final)
+        return sorted(final, key=_order)
+
+    def state(self) -> Any:
+        names = _Walker.__slots__
+        return [(local_id, *(getattr(walker, name) for name in names)) for local_id, walker in self._walkers.items()]
+
+    def restore(self, state: Any) -> None:
+        self._walkers = {local_id: _Walker(*values) for local_id, *values in state}
+
+    def _work_rows(self, tick: Tick, rows: NDArray[np.intp], final: list[LineCrossing]) -> None:
+        points = (tick.foot_px if self.settings.space == "px" else tick.floor_xy_m)[rows].astype(np.float64)
+        known = np.isfinite(points[:, 0])
+        points, rows = points[known], rows[known]
+        distances, positions = self._measure(points)
+        columns = (tick.time_us[rows].tolist(), tick.local_id[rows].tolist(), distances.tolist(), positions.tolist())
+        for time_us, local_id, distance, position in zip(*columns, strict=True):
+            walker = self._walkers.get(local_id)
+            if walker is None:
+                walker = self._walkers[local_id] = _Walker(time_us, distance, position)
+            self._step(local_id, walker, (time_us, distance, position), final)
+
+    def _measure(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(N,) distances, positive inside, and (N,) positions along the line from 0 to 1."""
+        s = self.settings
+        start, end, inside = np.array(s.start), np.array(s.end), np.array([s.inside_point])
+        sign = np.sign(signed_distance(start, end, inside)[0])
+        return signed_distance(start, end, points) * sign, along(start, end, points)
+
+    def _step(self, local_id: int, walker: _Walker, seen: tuple[int, float, float], final: list[LineCrossing]) -> None:
+        time_us, distance, position = seen
+        if (distance >= 0) != (walker.distance >= 0):
+            share = walker.distance / (walker.distance - distance)
+            walker.zero_us = walker.time_us + round((time_us - walker.time_us) * share)
+            walker.zero_along = walker.along + (position - walker.along) * share
+        walker.time_us, walker.distance, walker.along = time_us, distance, position
+        band = self.settings.band
+        now_on = _INSIDE if distance > band else _OUTSIDE if distance < -band else _UNKNOWN
+        if now_on != _UNKNOWN:
+            walker.frames = walker.frames + 1 if now_on == walker.candidate else 1
+            walker.candidate = now_on
+            if walker.frames >= self.settings.min_frames and walker.side != now_on:
+                self._change_side(local_id, walker, now_on, final)
+        self._settle_if_final(local_id, walker, final)
+
+    def _change_side(self, local_id: int, walker: _Walker, side: int, final: list[LineCrossing]) -> None:
+        came_from, walker.side = walker.side, side
+        within = -_EXTENT_TOLERANCE <= walker.zero_along <= 1 + _EXTENT_TOLERANCE
+        if came_from == _UNKNOWN or not within:
+            return
+        pending = walker.pending
+        if pending is None:
+            walker.pending = (walker.zero_us, side)
+        elif walker.zero_us - pending[0] < self.settings.min_inside_s * US_PER_S:
+            walker.pending = None
+            final.append(self._crossing(local_id, *pending, turned_back=True))
+            final.append(self._crossing(local_id, walker.zero_us, side, turned_back=True))
+        else:
+            self._settle(local_id, walker, final)
+            walker.pending = (walker.zero_us, side)
+
+    def _settle_if_final(self, local_id: int, walker: _Walker, final: list[LineCrossing]) -> None:
+        """A later turn-back would meet the line after now, so once that is too late the crossing stands."""
+        if walker.pending is None:
+            return
+        crossed_us, side = walker.pending
+        still_there = (walker.distance >= 0) == (side == _INSIDE)
+        if still_there and walker.time_us - crossed_us >= self.settings.min_inside_s * US_PER_S:
+            self._settle(local_id, walker, final)
+
+    def _settle(self, local_id: int, walker: _Walker, final: list[LineCrossing]) -> None:
+        if walker.pending is not None:
+            final.append(self._crossing(local_id, *walker.pending, turned_back=False))
+            walker.pending = None
+
+    def _work_unseen(self, now_us: int, final: list[LineCrossing]) -> None:
+        for local_id, walker in list(self._walkers.items()):
+            unseen_us = now_us - walker.time_us
+            if unseen_us >= _UNSEEN_FINAL_US:
+                self._settle(local_id, walker, final)
+            if unseen_us >= _FORGET_US:
+                del self._walkers[local_id]
+
+    def _crossing(self, local_id: int, time_us: int, side: int, *, turned_back: bool) -> LineCrossing:
+        s = self.settings
+        direction: Literal["in", "out"] = "in" if side == _INSIDE else "out"
+        return LineCrossing(s.line_id, s.camera_id, local_id, time_us, direction, turned_back)
+
+
+def _order(crossing: LineCrossing) -> tuple[int, int, str]:
+    return crossing.time_us, crossing.local_id, crossing.direction

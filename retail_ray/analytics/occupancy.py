@@ -1,0 +1,141 @@
+"""People inside, per minute: final line crossings summed since the business day's start, kept plausible.
+
+Occupancy never falls below the people that one inside camera sees at once, nor below zero: what is missing is
+added as a correction and stays added until the day's reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from retail_ray.core.event_time import Tick
+from retail_ray.core.records import LineCrossing, OccupancyRow
+from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, minute_of
+
+_SETTLE_US = 10 * US_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancySettings:
+    """day: when counting starts anew. inside_cameras: those that see nothing but the inside of the shop."""
+
+    day: BusinessDay
+    inside_cameras: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What is known of one minute: crossings in it, and the most people one inside camera saw in its last frame."""
+
+    entries: int = 0
+    exits: int = 0
+    covered: bool = False
+    seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class OccupancyMeter:
+    """Writes one row per minute in which any frame was analysed, 10 s of event time after its end.
+
+    A crossing that becomes final later than that (somebody stood on the line for long) counts from the next row
+    on. Turn-backs do not count.
+    """
+
+    settings: OccupancySettings
+    entries: int = 0
+    exits: int = 0
+    correction: int = 0
+    _day_end_us: int | None = None
+    _minutes: dict[int, _Minute] = field(default_factory=dict)
+
+    @property
+    def inside(self) -> int:
+        return self.entries - self.exits + self.correction
+
+    def current(self) -> tuple[int, int, int]:
+        """(entries, exits, inside) of today with the crossings of minutes that are not written yet."""
+        entries = self.entries + sum(minute.entries for minute in self._minutes.values())
+        exits = self.exits + sum(minute.exits for minute in self._minutes.values())
+        return entries, exits, max(0, entries - exits + self.correction)
+
+    def update(self, tick: Tick, crossings: Sequence[LineCrossing], camera_ids: Sequence[str]) -> list[OccupancyRow]:
+        """Take in what a tick showed and the crossings that became final in it; give out settled minutes."""
+        self._add(crossings)
+        minutes = np.unique(tick.frame_time_us - tick.frame_time_us % US_PER_MINUTE)
+        for minute_us in minutes.tolist():
+            self._minute(minute_us).covered = True
+        for camera_id in self.settings.inside_cameras:
+            self._look(tick, camera_ids.index(camera_id))
+        return self._write(tick.end_us - _SETTLE_US)
+
+    def wake_us(self) -> int | None:
+        """When the oldest open minute is settled."""
+        oldest_us = min(self._minutes, default=None)
+        return None if oldest_us is None else oldest_us + US_PER_MINUTE + _SETTLE_US
+
+    def finish(self, crossings: Sequence[LineCrossing]) -> list[OccupancyRow]:
+        """The data ends: `crossings` are the last ones; every open minute is written."""
+        self._add(crossings)
+        last_us = max(self._minutes, default=0)
+        return self._write(last_us + US_PER_MINUTE)
+
+    def state(self) -> Any:
+        minutes = [
+            (minute_us, m.entries, m.exits, m.covered, sorted(m.seen.items()))
+            for minute_us, m in sorted(self._minutes.items())
+        ]
+        return self.entries, self.exits, self.correction, self._day_end_us, minutes
+
+    def restore(self, state: Any) -> None:
+        self.entries, self.exits, self.correction, self._day_end_us, minutes = state
+        self._minutes = {
+            minute_us: _Minute(entries, exits, covered, dict(seen))
+            for minute_us, entries, exits, covered, seen in minutes
+        }
+
+    def _add(self, crossings: Sequence[LineCrossing]) -> None:
+        for crossing in crossings:
+            if crossing.turned_back:
+                continue
+            minute = self._minute(minute_of(crossing.time_us))
+            if crossing.direction == "in":
+                minute.entries += 1
+            else:
+                minute.exits += 1
+
+    def _minute(self, minute_us: int) -> _Minute:
+        return self._minutes.setdefault(minute_us, _Minute())
+
+    def _look(self, tick: Tick, camera: int) -> None:
+        """Remember how many people this camera's last frame of the tick shows."""
+        frames = tick.frame_time_us[tick.frame_camera == camera]
+        if len(frames):
+            last_us = int(frames[-1])
+            people = int(((tick.camera == camera) & (tick.time_us == last_us)).sum())
+            self._minute(minute_of(last_us)).seen[camera] = (last_us, people)
+
+    def _write(self, until_us: int) -> list[OccupancyRow]:
+        rows = []
+        for minute_us in sorted(self._minutes):
+            if minute_us + US_PER_MINUTE > until_us:
+                break
+            minute = self._minutes.pop(minute_us)
+            self._reset_if_new_day(minute_us)
+            self.entries += minute.entries
+            self.exits += minute.exits
+            seen = max((people for _, people in minute.seen.values()), default=0)
+            self.correction += max(0, seen - self.inside)
+            if minute.covered:
+                rows.append(OccupancyRow(minute_us, self.entries, self.exits, self.inside))
+        return rows
+
+    def _reset_if_new_day(self, minute_us: int) -> None:
+        if self._day_end_us is not None and minute_us < self._day_end_us:
+            return
+        self.entries = self.exits = self.correction = 0
+        day = self.settings.day
+        self._day_end_us = day.end_us(day.date_of(minute_us))

@@ -1,0 +1,189 @@
+"""All operators of one site, driven in event-time order by the watermarks of its cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from retail_ray.analytics.lines import LineCounter, LineSettings
+from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
+from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
+from retail_ray.core.errors import ConfigError, DataError
+from retail_ray.core.event_time import BufferCounts, CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.records import LineCrossing, OccupancyRow, ZoneVisit
+from retail_ray.core.time import US_PER_S
+from retail_ray.core.types import Observations
+
+_STATE_VERSION = 1
+_SEEN_FOR_US = 2 * US_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRows:
+    """What became final: crossings and stays in the order in which they did, occupancy by minute."""
+
+    line_crossings: list[LineCrossing] = field(default_factory=list)
+    zone_visits: list[ZoneVisit] = field(default_factory=list)
+    occupancy: list[OccupancyRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLive:
+    """The site as of `worked_until_us`, for people who watch.
+
+    entries_today, exits_today, inside: final crossings since the business day's start; correction: people added
+    because more were seen than counted. zones: tracklets with an open stay. seen: tracklets per camera within 2 s.
+    """
+
+    worked_until_us: int
+    inside: int
+    entries_today: int
+    exits_today: int
+    correction: int
+    zones: dict[str, int]
+    seen: dict[str, int]
+    counts: BufferCounts
+
+
+class SiteOperators:
+    """Lines, zones and occupancy of one site; the same input gives the same rows in any order of arrival."""
+
+    def __init__(
+        self,
+        lines: Sequence[LineSettings],
+        zones: Sequence[ZoneSettings],
+        occupancy: OccupancySettings,
+        cameras: Sequence[CameraView],
+        tick_s: float = 0.5,
+    ) -> None:
+        self._buffer = WatermarkBuffer(cameras, round(tick_s * US_PER_S))
+        _check_names(lines, zones, occupancy, cameras)
+        self._lines = [LineCounter(line) for line in sorted(lines, key=lambda line: line.line_id)]
+        self._zones = [ZoneTracker(zone) for zone in sorted(zones, key=lambda zone: zone.zone_id)]
+        self._occupancy = OccupancyMeter(occupancy)
+        self._last_seen_us: dict[tuple[int, int], int] = {}
+
+    @property
+    def watermark_us(self) -> int:
+        return self._buffer.watermark_us
+
+    @property
+    def worked_until_us(self) -> int:
+        return self._buffer.worked_until_us
+
+    def submit(self, observations: Observations) -> None:
+        """Keep a message until every camera has passed it; DataError if it breaks the contract."""
+        self._buffer.submit(observations)
+
+    def end_camera(self, camera_id: str) -> None:
+        self._buffer.end(camera_id)
+
+    def advance(self, until_us: int) -> SiteRows:
+        """Work all ticks that end at or before min(until_us, watermark_us)."""
+        rows = SiteRows()
+        for tick in self._buffer.ticks(until_us, self._wake_us):
+            self._work(tick, rows)
+        return rows
+
+    def finish(self, until_us: int) -> SiteRows:
+        """The data ends at `until_us`: every camera has ended, open stays are censored, open minutes written."""
+        for camera_id in self._buffer.camera_ids:
+            self._buffer.end(camera_id)
+        rows = self.advance(self._buffer.ceil(until_us))
+        crossings = [crossing for line in self._lines for crossing in line.finish()]
+        rows.line_crossings.extend(crossings)
+        rows.zone_visits.extend(visit for zone in self._zones for visit in zone.finish())
+        rows.occupancy.extend(self._occupancy.finish(crossings))
+        return rows
+
+    def live(self) -> SiteLive:
+        entries, exits, inside = self._occupancy.current()
+        seen = dict.fromkeys(self._buffer.camera_ids, 0)
+        for camera, _ in self._last_seen_us:
+            seen[self._buffer.camera_ids[camera]] += 1
+        return SiteLive(
+            self._buffer.worked_until_us,
+            inside,
+            entries,
+            exits,
+            self._occupancy.correction,
+            {zone.settings.zone_id: zone.present() for zone in self._zones},
+            seen,
+            self._buffer.counts,
+        )
+
+    def state(self) -> bytes:
+        """As of `worked_until_us`: submitted messages after it are not in it and must be told again."""
+        return pack_state(
+            (
+                _STATE_VERSION,
+                self._buffer.state(),
+                [(line.settings.line_id, line.state()) for line in self._lines],
+                [(zone.settings.zone_id, zone.state()) for zone in self._zones],
+                self._occupancy.state(),
+                sorted(self._last_seen_us.items()),
+            )
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Go on from `state()`; cameras that had ended must be ended again."""
+        version, buffer, lines, zones, occupancy, seen = unpack_state(state)
+        ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones]
+        if version != _STATE_VERSION or ([name for name, _ in lines], [name for name, _ in zones]) != ours:
+            raise DataError(
+                f"the saved state (version {version}) has lines {[name for name, _ in lines]} and zones "
+                f"{[name for name, _ in zones]}, this site has {ours[0]} and {ours[1]}: start without it or with "
+                "the former site file"
+            )
+        self._buffer.restore(buffer)
+        for line, (_, saved) in zip(self._lines, lines, strict=True):
+            line.restore(saved)
+        for zone, (_, saved) in zip(self._zones, zones, strict=True):
+            zone.restore(saved)
+        self._occupancy.restore(occupancy)
+        self._last_seen_us = dict(seen)
+
+    def _work(self, tick: Tick, rows: SiteRows) -> None:
+        names = self._buffer.camera_ids
+        crossings: list[LineCrossing] = []
+        for line in self._lines:
+            crossings += line.update(tick, names.index(line.settings.camera_id))
+        for zone in self._zones:
+            rows.zone_visits.extend(zone.update(tick, names))
+        rows.line_crossings.extend(crossings)
+        rows.occupancy.extend(self._occupancy.update(tick, crossings, names))
+        seen = zip(zip(tick.camera.tolist(), tick.local_id.tolist(), strict=True), tick.time_us.tolist(), strict=True)
+        self._last_seen_us.update(seen)
+        horizon_us = tick.end_us - _SEEN_FOR_US
+        self._last_seen_us = {key: time_us for key, time_us in self._last_seen_us.items() if time_us >= horizon_us}
+
+    def _wake_us(self) -> int | None:
+        wakes = [self._occupancy.wake_us()]
+        wakes += [line.wake_us() for line in self._lines]
+        wakes += [zone.wake_us() for zone in self._zones]
+        return min((wake for wake in wakes if wake is not None), default=None)
+
+
+def _check_names(
+    lines: Sequence[LineSettings],
+    zones: Sequence[ZoneSettings],
+    occupancy: OccupancySettings,
+    cameras: Sequence[CameraView],
+) -> None:
+    """Every camera that is named exists and can do what it is named for; line and zone names are unique."""
+    calibrated = {camera.camera_id: camera.calibrated for camera in cameras}
+    named = [(f"line '{line.line_id}'", line.camera_id, line.space == "floor") for line in lines]
+    named += [(f"zone '{zone.zone_id}'", zone.camera_id, False) for zone in zones if zone.camera_id is not None]
+    named += [("occupancy: inside_cameras", camera_id, False) for camera_id in occupancy.inside_cameras]
+    for place, camera_id, needs_floor in named:
+        if camera_id not in calibrated:
+            raise ConfigError(f"{place}: camera '{camera_id}' does not exist; known: {', '.join(sorted(calibrated))}")
+        if needs_floor and not calibrated[camera_id]:
+            raise ConfigError(
+                f"{place}: it is drawn on the floor, but camera '{camera_id}' has no floor calibration: "
+                "calibrate the camera or draw the line in its pixels"
+            )
+    for what, names in (("line", [line.line_id for line in lines]), ("zone", [zone.zone_id for zone in zones])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ConfigError(f"{what} names must differ, used twice: {', '.join(twice)}")

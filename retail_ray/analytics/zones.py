@@ -1,0 +1,221 @@
+"""Zone stays: a tracklet's foot point is inside a polygon, stamped at the first and last crossing of its border.
+
+Debouncing decides whether somebody entered or left, never when (RETAIL: zone_visit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.core.errors import GeometryError
+from retail_ray.core.event_time import Tick
+from retail_ray.core.polygons import check_polygon, contains
+from retail_ray.core.records import ZoneVisit
+from retail_ray.core.time import US_PER_S
+
+_MAX_SPEED_M_S = 3.0
+_JUMP_SLACK_M = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSettings:
+    """One zone: a polygon in floor metres (camera_id None, all calibrated cameras) or in one camera's pixels.
+
+    Inside for `enter_after_s` is an entry, outside for `leave_after_s` an exit. Stays shorter than `min_dwell_s`
+    are left out. A track unseen for at most `max_gap_s` is bridged; a step longer than `observed_step_s` counts
+    as bridged time instead of observed time.
+    """
+
+    zone_id: str
+    polygon: tuple[tuple[float, float], ...]
+    camera_id: str | None = None
+    enter_after_s: float = 0.5
+    leave_after_s: float = 1.5
+    min_dwell_s: float = 5.0
+    max_gap_s: float = 10.0
+    observed_step_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_polygon(np.array(self.polygon, np.float64), f"zone '{self.zone_id}'")
+        times = (self.enter_after_s, self.leave_after_s, self.min_dwell_s, self.max_gap_s, self.observed_step_s)
+        if min(times) < 0:
+            raise GeometryError(f"zone '{self.zone_id}': its times must not be negative, found {times}")
+
+
+@dataclass(slots=True)
+class _Guest:
+    """One tracklet and this zone.
+
+    time_us, x, y, inside: its last observation. border_us: the last crossing of the border, in the direction of
+    `inside`, or the first observation. enter_us: start of the open stay, None where there is none.
+    observed_us, bridged_us: time inside since border_us (not yet entered) or since the stay's start.
+    outside_us, outside_bridged_us: of an excursion from an open stay, which joins the stay if the guest comes back.
+    """
+
+    time_us: int
+    x: float
+    y: float
+    inside: bool
+    border_us: int
+    starts_inside: bool
+    enter_us: int | None = None
+    observed_us: int = 0
+    bridged_us: int = 0
+    outside_us: int = 0
+    outside_bridged_us: int = 0
+
+
+@dataclass(slots=True)
+class ZoneTracker:
+    """Stays of the tracklets of every camera that sees one zone; a stay comes out when it has ended."""
+
+    settings: ZoneSettings
+    _guests: dict[tuple[str, int], _Guest] = field(default_factory=dict)
+
+    def update(self, tick: Tick, camera_ids: Sequence[str]) -> list[ZoneVisit]:
+        """Work the rows of this tick; `camera_ids` are the sorted names that `tick.camera` points into."""
+        ended: list[ZoneVisit] = []
+        points = self._points(tick, camera_ids)
+        rows = np.flatnonzero(np.isfinite(points[:, 0]))
+        inside = contains(np.array(self.settings.polygon), points[rows]).tolist()
+        columns = (tick.camera[rows].tolist(), tick.local_id[rows].tolist(), tick.time_us[rows].tolist())
+        for camera, local_id, time_us, (x, y), is_in in zip(*columns, points[rows].tolist(), inside, strict=True):
+            key = (camera_ids[camera], local_id)
+            guest = self._guests.get(key)
+            if guest is not None and not self._follows(guest, time_us, x, y):
+                self._close(key, guest, ended)
+                guest = None
+            if guest is None:
+                self._guests[key] = _Guest(time_us, x, y, is_in, time_us, is_in)
+            else:
+                self._step(key, guest, (time_us, x, y, is_in), ended)
+        self._work_unseen(tick.end_us, ended)
+        return sorted(ended, key=_order)
+
+    def wake_us(self) -> int | None:
+        """When the next unseen track gives up its stay."""
+        last_us = min((guest.time_us for guest in self._guests.values() if guest.enter_us is not None), default=None)
+        return None if last_us is None else last_us + self._max_gap_us + 1
+
+    def finish(self) -> list[ZoneVisit]:
+        """The data ends: open stays are closed at their last sight, censored."""
+        ended: list[ZoneVisit] = []
+        for key, guest in self._guests.items():
+            self._close(key, guest, ended)
+        self._guests = {}
+        return sorted(ended, key=_order)
+
+    def present(self) -> int:
+        """Tracklets with an open stay; one person in two cameras counts twice."""
+        return sum(guest.enter_us is not None for guest in self._guests.values())
+
+    def state(self) -> Any:
+        names = _Guest.__slots__
+        return [(key, *(getattr(guest, name) for name in names)) for key, guest in self._guests.items()]
+
+    def restore(self, state: Any) -> None:
+        self._guests = {key: _Guest(*values) for key, *values in state}
+
+    @property
+    def _max_gap_us(self) -> int:
+        return round(self.settings.max_gap_s * US_PER_S)
+
+    def _points(self, tick: Tick, camera_ids: Sequence[str]) -> NDArray[np.float64]:
+        if self.settings.camera_id is None:
+            return tick.floor_xy_m
+        ours = tick.camera == camera_ids.index(self.settings.camera_id)
+        return np.where(ours[:, None], tick.foot_px.astype(np.float64), np.nan)
+
+    def _follows(self, guest: _Guest, time_us: int, x: float, y: float) -> bool:
+        """Whether one person can have gone from the last sight to this one."""
+        step_us = time_us - guest.time_us
+        if step_us > self._max_gap_us:
+            return False
+        if self.settings.camera_id is not None or step_us <= self.settings.observed_step_s * US_PER_S:
+            return True
+        way_m = float(np.hypot(x - guest.x, y - guest.y))
+        return way_m <= _MAX_SPEED_M_S * step_us / US_PER_S + _JUMP_SLACK_M
+
+    def _step(
+        self, key: tuple[str, int], guest: _Guest, seen: tuple[int, float, float, bool], ended: list[ZoneVisit]
+    ) -> None:
+        time_us, x, y, inside = seen
+        step_us = time_us - guest.time_us
+        bridged = step_us > self.settings.observed_step_s * US_PER_S
+        if inside == guest.inside:
+            self._spend(guest, step_us, bridged=bridged)
+        else:
+            before_us = round(step_us * self._border_share((guest.x, guest.y), (x, y)))
+            self._spend(guest, before_us, bridged=bridged)
+            self._cross(guest, guest.time_us + before_us, inside=inside)
+            self._spend(guest, step_us - before_us, bridged=bridged)
+        guest.time_us, guest.x, guest.y = time_us, x, y
+        self._debounce(key, guest, ended)
+
+    def _spend(self, guest: _Guest, span_us: int, *, bridged: bool) -> None:
+        if guest.inside:
+            guest.bridged_us += span_us if bridged else 0
+            guest.observed_us += 0 if bridged else span_us
+        elif guest.enter_us is not None:
+            guest.outside_bridged_us += span_us if bridged else 0
+            guest.outside_us += 0 if bridged else span_us
+
+    def _cross(self, guest: _Guest, border_us: int, *, inside: bool) -> None:
+        guest.inside, guest.border_us = inside, border_us
+        if guest.enter_us is None:
+            guest.observed_us = guest.bridged_us = 0
+            guest.starts_inside = False
+        elif inside:
+            # Back before it counted as an exit: the excursion belongs to the stay.
+            guest.observed_us += guest.outside_us
+            guest.bridged_us += guest.outside_bridged_us
+        guest.outside_us = guest.outside_bridged_us = 0
+
+    def _debounce(self, key: tuple[str, int], guest: _Guest, ended: list[ZoneVisit]) -> None:
+        lasted_us = guest.time_us - guest.border_us
+        if guest.enter_us is None:
+            if guest.inside and lasted_us >= self.settings.enter_after_s * US_PER_S:
+                guest.enter_us = guest.border_us
+        elif not guest.inside and lasted_us >= self.settings.leave_after_s * US_PER_S:
+            self._close(key, guest, ended)
+
+    def _close(self, key: tuple[str, int], guest: _Guest, ended: list[ZoneVisit]) -> None:
+        """End the stay at the border if the guest was last seen outside, else where it was last seen."""
+        if guest.enter_us is not None:
+            exit_us = guest.time_us if guest.inside else guest.border_us
+            if exit_us - guest.enter_us >= self.settings.min_dwell_s * US_PER_S:
+                observed_s, bridged_s = guest.observed_us / US_PER_S, guest.bridged_us / US_PER_S
+                censored = guest.starts_inside or guest.inside
+                ended.append(
+                    ZoneVisit(self.settings.zone_id, *key, guest.enter_us, exit_us, observed_s, bridged_s, censored)
+                )
+        guest.enter_us = None
+        guest.observed_us = guest.bridged_us = guest.outside_us = guest.outside_bridged_us = 0
+
+    def _work_unseen(self, now_us: int, ended: list[ZoneVisit]) -> None:
+        for key, guest in list(self._guests.items()):
+            if now_us - guest.time_us > self._max_gap_us:
+                self._close(key, guest, ended)
+                del self._guests[key]
+
+    def _border_share(self, start: tuple[float, float], end: tuple[float, float]) -> float:
+        """Share of the way from `start` to `end` at which it meets the polygon's border; half where it only grazes."""
+        corners = np.array(self.settings.polygon)
+        edge = np.roll(corners, -1, axis=0) - corners
+        way = np.subtract(end, start)
+        offset = corners - start
+        parallel = way[0] * edge[:, 1] - way[1] * edge[:, 0]
+        divisor = np.where(parallel == 0, np.nan, parallel)
+        share = (offset[:, 0] * edge[:, 1] - offset[:, 1] * edge[:, 0]) / divisor
+        on_edge = (offset[:, 0] * way[1] - offset[:, 1] * way[0]) / divisor
+        meets = (share >= 0) & (share <= 1) & (on_edge >= -1e-9) & (on_edge <= 1 + 1e-9)
+        return float(np.median(share[meets])) if meets.any() else 0.5
+
+
+def _order(visit: ZoneVisit) -> tuple[int, str, int, int]:
+    return visit.exit_us, visit.camera_id, visit.local_id, visit.enter_us

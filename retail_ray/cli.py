@@ -1,0 +1,243 @@
+"""`retail-ray`: run, stream, serve, validate, schema, sql, models."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import threading
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retail_ray.config import Site
+from retail_ray.config_file import json_schema, load_site
+from retail_ray.core.errors import ConfigError, RetailRayError
+from retail_ray.core.uris import mask_credentials
+
+if TYPE_CHECKING:
+    from retail_ray.runtime.local_job import JobResult
+
+SOME_CAMERA_FAILED = 1
+REFUSED = 2
+
+_site_option = click.option(
+    "--site", "site_path", type=click.Path(path_type=Path), required=True, help="The site's YAML file."
+)
+_lake_option = click.option("--lake", help="Folder of the lake, instead of the site's own setting.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+_address_option = click.option(
+    "--ray-address", help="Ray cluster to use; default RAY_ADDRESS, else a Ray of this process's own."
+)
+_replace_option = click.option(
+    "--replace", is_flag=True, help="Supersede earlier runs that hold the same camera-minutes."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="retail-ray")
+def main() -> None:
+    """Multi-camera retail video analytics on Ray."""
+
+
+def _job_options(command: Any) -> Any:
+    for option in (_site_option, _lake_option, _json_option, _address_option, _replace_option):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_job_options
+@click.option("--in-process", is_flag=True, help="Without Ray, one camera after the other, for debugging.")
+def run(**arguments: Any) -> None:
+    """Analyse recorded video to the end; a second start resumes where the first was cut off."""
+    _run_job(**arguments, live=False)
+
+
+@main.command()
+@_job_options
+@click.option("--duration-s", type=click.FloatRange(min=1), help="End after this many seconds; default: never.")
+def stream(**arguments: Any) -> None:
+    """Analyse live cameras; files are played at their own pace as if live. Ctrl-C ends after the open epoch."""
+    _run_job(**arguments, live=True)
+
+
+@main.command()
+@_site_option
+@_lake_option
+@_address_option
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="HTTP port, loopback.")
+def serve(site_path: Path, lake: str | None, ray_address: str | None, port: int) -> None:
+    """Answer over HTTP and show the page at / until Ctrl-C."""
+    from ray import serve as ray_serve
+
+    from retail_ray.runtime.apps import query_service
+    from retail_ray.runtime.session import ray_session
+
+    site = _load(site_path, lake)
+    with _refusals(), ray_session(ray_address, http_port=port):
+        ray_serve.run(query_service(site), name="query", route_prefix="/")
+        click.echo(f"page http://127.0.0.1:{port}/  API http://127.0.0.1:{port}/openapi.json  (Ctrl-C ends)")
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        try:
+            ended.wait()
+        except KeyboardInterrupt:
+            click.echo("ending")
+
+
+@main.command()
+@click.argument("site_path", type=click.Path(path_type=Path))
+def validate(site_path: Path) -> None:
+    """Check a site's YAML file."""
+    from retail_ray.tracking.tracker import check_options
+
+    site = _load(site_path, None)
+    with _refusals():
+        check_options(site.tracker.name, frame_rate=10.0, options=site.tracker.options)
+    click.echo(
+        f"{site_path}: valid; {len(site.cameras)} cameras, {len(site.lines)} lines, {len(site.zones)} zones, "
+        f"{len(site.queues)} queues; config version {site.config_version}"
+    )
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the site's YAML file."""
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+@click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--max-rows", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
+@click.argument("query")
+def sql(lake: Path, form: str, max_rows: int, query: str) -> None:
+    """Ask the lake one SELECT in DuckDB's SQL, e.g. "SELECT * FROM zone_visits LIMIT 5"."""
+    from retail_ray.console import print_answer
+    from retail_ray.lake.sql_guard import user_sql
+
+    with _refusals():
+        print_answer(user_sql(lake, query, max_rows=max_rows), form)
+
+
+@main.group()
+def models() -> None:
+    """Weights: which are known, where they lie, and how to get them."""
+
+
+@models.command("list")
+def models_list() -> None:
+    """All known weights and where they lie on this machine."""
+    from retail_ray.console import print_models
+    from retail_ray.vision.weights import default_cache_dir, default_models_dir, models_table
+
+    print_models(models_table(default_models_dir(), default_cache_dir()))
+
+
+@models.command("fetch")
+@click.argument("name")
+def models_fetch(name: str) -> None:
+    """Download weights, resumed and verified."""
+    from retail_ray.vision.weights import default_cache_dir, default_models_dir, fetch
+
+    with _refusals():
+        click.echo(fetch(name, default_models_dir(), default_cache_dir()))
+
+
+@models.command("where")
+@click.argument("name")
+def models_where(name: str) -> None:
+    """Print the path of weights on this machine."""
+    from retail_ray.vision.weights import default_cache_dir, default_models_dir, locate
+
+    with _refusals():
+        click.echo(locate(name, default_models_dir(), default_cache_dir()))
+
+
+def _load(site_path: Path, lake: str | None) -> Site:
+    with _refusals():
+        site = load_site(site_path)
+        if lake is not None:
+            site = site.model_copy(update={"lake": str(Path(lake).expanduser().resolve())})
+        if "runtime_resources" in Path(site.lake).parts:
+            raise ConfigError(
+                f"the lake {site.lake} lies in the job's temporary copy of the working directory and would be lost; "
+                "give --lake with an absolute path"
+            )
+    return site
+
+
+def _run_job(site_path: Path, lake: str | None, *, as_json: bool, **how: Any) -> None:
+    from retail_ray.console import print_summary
+    from retail_ray.runtime.summary import summarise
+
+    site = _load(site_path, lake)
+    with _refusals():
+        summary = summarise(Path(site.lake), _work(site, **how))
+    if as_json:
+        click.echo(json.dumps(summary, indent=2, default=str))
+    else:
+        print_summary(summary)
+    if summary["errors"]:
+        sys.exit(SOME_CAMERA_FAILED)
+
+
+def _work(site: Site, *, ray_address: str | None, in_process: bool = False, **how: Any) -> JobResult:
+    from retail_ray.console import Progress
+    from retail_ray.runtime.local_job import run_in_process
+    from retail_ray.runtime.options import JobOptions
+
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress())
+        if site.models.segmenter is None:
+            progress.notice("segmentation is off: models.segmenter is not set; foot points come from boxes")
+        if site.models.embedder is None:
+            progress.notice("re-identification is off: models.embedder is not set; geometry alone gives identities")
+        if site.queues:
+            progress.notice("queues are declared, but queue lengths and waits are not measured yet")
+        command = mask_credentials(shlex.join(sys.argv))
+        options = JobOptions(command=command, on_status=progress.status, on_notice=progress.notice, **how)
+        if in_process:
+            return run_in_process(site, options)
+        from retail_ray.runtime.job import Job
+        from retail_ray.runtime.session import deployed_models, ray_session
+
+        # Ray tells of dead workers on stdout, which belongs to the summary alone.
+        stack.enter_context(redirect_stdout(sys.stderr))
+        with ray_session(ray_address) as own_ray, deployed_models(site, own_ray=own_ray) as handles:
+            job = Job(site, handles, options)
+            if options.live:
+                _on_interrupt(job.stop)
+            return job.run()
+
+
+def _on_interrupt(stop: Any) -> None:
+    """First Ctrl-C or SIGTERM ends in order; a second one kills."""
+
+    def handle(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+class _refusals:  # noqa: N801 - reads as a statement
+    """Turns our errors into one message on stderr and exit code 2."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RetailRayError):
+            click.echo(f"retail-ray: {mask_credentials(str(error))}", err=True)
+            sys.exit(REFUSED)
+
+
+if __name__ == "__main__":
+    main()

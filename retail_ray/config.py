@@ -1,0 +1,355 @@
+"""`site.yaml` as pydantic models: every key described with its unit, unknown keys refused.
+
+`config_file.py` reads the file and turns a violation into an error with file, line and key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, time
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
+from retail_ray.core.polygons import check_polygon
+from retail_ray.core.time import US_PER_S, BusinessDay, to_us
+from retail_ray.core.uris import mask_credentials
+
+Point = tuple[float, float]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$", description="lower case, digits, - and _")]
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"'{name}' is no IANA timezone, e.g. 'Europe/Rome'") from error
+    return name
+
+
+def _quoted_time(value: object) -> object:
+    """YAML reads 12:00 without quotes as the number 720."""
+    if isinstance(value, str | time):
+        return value
+    raise ValueError('write the time in quotes, e.g. "12:00"')
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PointPair(Section):
+    """One spot seen by the camera and measured on the floor."""
+
+    px: Point = Field(description="x, y in native pixels")
+    m: Point = Field(description="x, y on the site's floor in metres")
+
+
+class CameraModel(Section):
+    """A calibrated camera: intrinsics, distortion and pose over the floor plane z = 0."""
+
+    focal_px: Point = Field(description="focal lengths fx, fy in pixels")
+    principal_px: Point = Field(description="principal point cx, cy in pixels")
+    distortion: list[float] = Field(
+        default=[0.0] * 5, min_length=4, max_length=5, description="k1, k2, p1, p2[, k3], OpenCV's order"
+    )
+    rotation_wxyz: tuple[float, float, float, float] = Field(description="quaternion from world to camera axes")
+    translation_m: tuple[float, float, float] = Field(description="x_camera = R x_world + translation")
+
+
+class Floor(Section):
+    """How this camera's pixels lie on the floor: give exactly one of the three."""
+
+    homography: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None = (
+        Field(default=None, description="3 x 3, native pixels to floor metres")
+    )
+    points: list[PointPair] | None = Field(default=None, min_length=4, description="at least 4 pairs, not on one line")
+    camera: CameraModel | None = Field(default=None, description="camera matrix with pose and distortion")
+
+    @model_validator(mode="after")
+    def _one_usable(self) -> Floor:
+        given = [name for name in ("homography", "points", "camera") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of homography, points, camera; found {given or 'none'}")
+        self.calibration((1080, 1920))
+        return self
+
+    def calibration(self, native_hw: tuple[int, int]) -> FloorCalibration:
+        """The map from pixels to metres; raises GeometryError where it is degenerate."""
+        if self.points is not None:
+            return from_points(np.array([p.px for p in self.points]), np.array([p.m for p in self.points]))
+        if self.camera is not None:
+            (fx, fy), (cx, cy) = self.camera.focal_px, self.camera.principal_px
+            return from_camera(
+                np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]),
+                rotation_from_quaternion(np.array(self.camera.rotation_wxyz)),
+                np.array(self.camera.translation_m),
+                np.array([*self.camera.distortion, 0.0][:5]),
+            )
+        bottom_centre = np.array([native_hw[1] / 2, native_hw[0]], np.float64)
+        return from_matrix(np.array(self.homography, np.float64), bottom_centre)
+
+
+class Camera(Section):
+    """One camera, live or recorded."""
+
+    id: Identifier
+    uri: str = Field(min_length=1, description="video file, image folder, rtsp://, http(s):// or HLS address")
+    recorded_at: AwareDatetime | None = Field(
+        default=None, description="when the recording begins, with UTC offset; needed for recorded runs"
+    )
+    analysis_fps: float = Field(default=10.0, gt=0, le=120, description="frames analysed per second of video")
+    image_fps: float = Field(default=30.0, gt=0, le=240, description="frames per second of an image folder")
+    floor: Floor | None = Field(default=None, description="calibration; without it the camera has no floor positions")
+    segmentation: bool = Field(default=False, description="cut people out of key frames with SAM")
+
+    @property
+    def recorded_at_us(self) -> int | None:
+        return None if self.recorded_at is None else to_us(self.recorded_at)
+
+    @property
+    def shown_uri(self) -> str:
+        """The address without credentials, fit for logs."""
+        return mask_credentials(self.uri)
+
+
+class Line(Section):
+    """A counting line of one camera; people count as in when they pass towards the inside point."""
+
+    id: Identifier
+    camera: Identifier
+    px: tuple[Point, Point] | None = Field(default=None, description="both ends in native pixels of the camera")
+    inside_px: Point | None = Field(default=None, description="any pixel on the inside of the line")
+    m: tuple[Point, Point] | None = Field(default=None, description="both ends on the floor in metres")
+    inside_m: Point | None = Field(default=None, description="any floor point on the inside of the line")
+    dead_band: float | None = Field(default=None, gt=0, description="half width; default 10 px or 0.3 m")
+    min_inside_s: float = Field(default=2.0, ge=0, description="turning back sooner is not an entry, seconds")
+
+    @model_validator(mode="after")
+    def _one_frame(self) -> Line:
+        in_px, in_m = (self.px, self.inside_px), (self.m, self.inside_m)
+        if sorted([in_px.count(None), in_m.count(None)]) != [0, 2]:
+            raise ValueError("give either px with inside_px, or m with inside_m")
+        ends, inside = in_px if None not in in_px else in_m
+        (x0, y0), (x1, y1) = ends  # type: ignore[misc]
+        if (x0, y0) == (x1, y1):
+            raise ValueError("a line needs two different ends")
+        xi, yi = inside  # type: ignore[misc]
+        if (x1 - x0) * (yi - y0) == (y1 - y0) * (xi - x0):
+            raise ValueError("the inside point lies on the line")
+        return self
+
+    @property
+    def on_floor(self) -> bool:
+        return self.m is not None
+
+
+class Zone(Section):
+    """An area whose visits are measured: on the floor (all calibrated cameras) or on one camera's picture."""
+
+    id: Identifier
+    name: str | None = Field(default=None, description="shown on the page; default the id")
+    m: list[Point] | None = Field(default=None, description="corners on the floor in metres, in order")
+    camera: Identifier | None = Field(default=None, description="the camera that px refers to")
+    px: list[Point] | None = Field(default=None, description="corners in native pixels, in order")
+    min_dwell_s: float = Field(default=5.0, ge=0, description="shorter stays are not visits, seconds")
+
+    @model_validator(mode="after")
+    def _one_frame(self) -> Zone:
+        if (self.m is None) == (self.px is None) or (self.px is None) != (self.camera is None):
+            raise ValueError("give either m, or camera with px")
+        check_polygon(np.array(self.m or self.px, np.float64), f"zone '{self.id}'")
+        return self
+
+
+class QueueLane(Section):
+    """A checkout lane: where people wait, ordered from tail to head, and where they are served."""
+
+    id: Identifier
+    lane_m: list[Point] = Field(min_length=2, description="way of the queue on the floor in metres, tail to head")
+    service_m: list[Point] = Field(min_length=3, description="corners of the service area in metres")
+
+    @model_validator(mode="after")
+    def _simple(self) -> QueueLane:
+        check_polygon(np.array(self.service_m, np.float64), f"queue '{self.id}' service area")
+        return self
+
+
+class ModelSettings(Section):
+    """What every model has: weights, device and share of the cluster."""
+
+    weights: str = Field(description="a known name (`retail-ray models list`) or a path")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: cuda where num_gpus > 0")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPUs per replica, fractions allowed")
+    num_cpus: float = Field(default=0.1, ge=0, description="logical CPUs that Ray reserves per replica")
+    replicas: int = Field(default=1, ge=1, le=64, description="replicas of the deployment")
+    threads: int = Field(default=0, ge=0, description="CPU threads per replica; 0: all cores")
+
+    @property
+    def resolved_device(self) -> str:
+        if self.device != "auto":
+            return self.device
+        return "cuda" if self.num_gpus > 0 else "cpu"
+
+
+class DetectorSettings(ModelSettings):
+    """YOLO11 person detection."""
+
+    weights: str = Field(default="yolo11n.pt", description="a known name, .pt, OpenVINO folder or .onnx")
+    backend: Literal["auto", "openvino", "onnxruntime", "torch"] = Field(default="auto", description="inference engine")
+    precision: Literal["auto", "f32", "bf16", "f16"] = Field(default="auto", description="arithmetic of the engine")
+    long_side_px: int | None = Field(
+        default=None, ge=96, le=2048, multiple_of=32, description="longer side of the input; default the weights' own"
+    )
+    rectangular: bool = Field(default=True, description="input cut to the frame's shape instead of a square")
+    confidence: float = Field(default=0.1, gt=0, lt=1, description="boxes below are dropped before tracking")
+    iou: float = Field(default=0.7, gt=0, le=1, description="overlap above which non-maximum suppression drops a box")
+
+
+class EmbedderSettings(ModelSettings):
+    """OSNet person re-identification."""
+
+    weights: str = Field(default="osnet_x0_25_msmt17.pt", description="a known name, .pth/.pt, .onnx or OpenVINO model")
+
+
+class SegmenterSettings(ModelSettings):
+    """Segment Anything, prompted with boxes of key frames."""
+
+    weights: str = Field(default="sam_vit_b_01ec64.pth", description="a known name or a .pth path")
+    every_s: float = Field(default=1.0, gt=0, description="seconds between key frames of a camera")
+
+
+class Models(Section):
+    """Which networks run, and where. Leave embedder or segmenter null to run without."""
+
+    detector: DetectorSettings = DetectorSettings()
+    embedder: EmbedderSettings | None = EmbedderSettings()
+    segmenter: SegmenterSettings | None = None
+
+
+class TrackerSettings(Section):
+    """BoxMOT tracker by name; options go to it as they are."""
+
+    name: str = Field(default="bytetrack", description="bytetrack, botsort, ocsort, boosttrack, …")
+    options: dict[str, float | int | bool | str] = Field(default={}, description="the tracker's own options")
+
+
+class Identity(Section):
+    """First association across cameras; thresholds are cosine similarities."""
+
+    min_similarity: float = Field(default=0.8, ge=0, le=1, description="least similarity to link two tracklets")
+    tick_s: float = Field(default=0.5, gt=0, le=5, description="event time between decisions, seconds")
+
+
+class Runtime(Section):
+    """How the work is cut and spread. Epochs and chunks decide which crops are embedded together; no other key here
+    changes a result."""
+
+    epoch_s: int = Field(default=60, ge=1, le=3600, description="event time that is committed as a whole, recorded")
+    live_epoch_s: int = Field(default=10, ge=1, le=600, description="the same for live runs")
+    chunk_frames: int = Field(default=16, ge=1, le=64, description="frames per inference request, recorded")
+    live_latency_s: float = Field(default=0.5, gt=0, le=10, description="longest wait for a chunk to fill, live")
+    allowed_lateness_s: float = Field(default=3.0, ge=0, le=60, description="how long live waits for a camera")
+    call_timeout_s: float = Field(default=120.0, gt=0, description="a remote call without answer is an error after")
+    camera_cpus: float = Field(default=0.1, ge=0, description="logical CPUs that Ray reserves per camera")
+    decoder_threads: int = Field(default=1, ge=1, le=16, description="threads per video decoder")
+
+
+class Site(Section):
+    """One store: its cameras, geometry, models and lake."""
+
+    site: Identifier = Field(description="id of the store")
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(description="IANA name, e.g. Europe/Rome")
+    day_start: Annotated[time, BeforeValidator(_quoted_time)] = Field(
+        default=time(0, 0), description='local time at which a business day begins, in quotes: "12:00"'
+    )
+    lake: str = Field(default="lake", description="folder of the Parquet lake; relative to this file")
+    cameras: list[Camera] = Field(min_length=1)
+    lines: list[Line] = []
+    zones: list[Zone] = []
+    queues: list[QueueLane] = []
+    models: Models = Models()
+    tracker: TrackerSettings = TrackerSettings()
+    identity: Identity = Identity()
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _references(self) -> Site:
+        for what in ("cameras", "lines", "zones", "queues"):
+            ids = [item.id for item in getattr(self, what)]
+            twice = sorted({i for i in ids if ids.count(i) > 1})
+            if twice:
+                raise ValueError(f"{what}: id {twice[0]!r} stands twice")
+        cameras = {camera.id: camera for camera in self.cameras}
+        for line in self.lines:
+            self._require_camera(cameras, f"line '{line.id}'", line.camera, line.on_floor)
+        for zone in self.zones:
+            if zone.camera is not None:
+                self._require_camera(cameras, f"zone '{zone.id}'", zone.camera, on_floor=False)
+        reserved = sorted({"coordinator", "gallery", "site"} & set(cameras))
+        if reserved:
+            raise ValueError(f"camera id '{reserved[0]}' is taken by a part of the system; choose another")
+        floor_zones = [zone.id for zone in self.zones if zone.m is not None]
+        if floor_zones and all(camera.floor is None for camera in self.cameras):
+            raise ValueError(f"zone '{floor_zones[0]}' is drawn on the floor, but no camera has a floor calibration")
+        if self.models.segmenter is None and (asked := [c.id for c in self.cameras if c.segmentation]):
+            raise ValueError(f"camera '{asked[0]}' asks for segmentation, but models.segmenter is not set")
+        return self
+
+    @model_validator(mode="after")
+    def _ticks_fill_epochs(self) -> Site:
+        tick_us = round(self.identity.tick_s * US_PER_S)
+        for name in ("epoch_s", "live_epoch_s"):
+            if tick_us < 1 or getattr(self.runtime, name) * US_PER_S % tick_us:
+                raise ValueError(f"identity.tick_s {self.identity.tick_s:g} must divide runtime.{name} without rest")
+        return self
+
+    @staticmethod
+    def _require_camera(cameras: dict[str, Camera], what: str, camera_id: str, on_floor: bool) -> None:
+        if camera_id not in cameras:
+            raise ValueError(f"{what} names camera '{camera_id}', which is not among {sorted(cameras)}")
+        if on_floor and cameras[camera_id].floor is None:
+            raise ValueError(f"{what} is drawn on the floor, but camera '{camera_id}' has no floor calibration")
+
+    def camera(self, camera_id: str) -> Camera:
+        return next(camera for camera in self.cameras if camera.id == camera_id)
+
+    @property
+    def business_day(self) -> BusinessDay:
+        return BusinessDay(self.timezone, self.day_start)
+
+    @property
+    def config_version(self) -> str:
+        """12 hex digits over everything that can change a result; not lake, addresses or resources."""
+        return _digest(self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-ready settings that can change a result."""
+        resources = {"num_gpus", "num_cpus", "replicas", "threads"}
+        models = dict.fromkeys(("detector", "embedder", "segmenter"), resources)
+        content = self.model_dump(
+            mode="json", exclude={"lake": True, "cameras": {"__all__": {"uri"}}, "models": models}
+        )
+        kept = ("epoch_s", "live_epoch_s", "chunk_frames")
+        content["runtime"] = {name: content["runtime"][name] for name in kept}
+        return content
+
+    def run_id(self) -> str:
+        """The same recorded input and settings give the same run, so that a second start resumes it."""
+        content = {"config": self.config_version, "uris": [c.shown_uri for c in self.cameras]}
+        return f"r{_digest(content)}"
+
+
+def live_run_id(site_id: str, started: datetime) -> str:
+    """A live run is named by its site and start; starting again is another run."""
+    return f"live{started:%Y%m%dT%H%M%S%f}x{_digest(site_id)[:6]}"
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

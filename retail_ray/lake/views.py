@@ -1,0 +1,254 @@
+"""DuckDB over the lake: one view per table, also where no file exists yet; nothing outside the tables is reachable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retail_ray.core.errors import LakeError, QueryError
+from retail_ray.lake.files import lake_errors
+from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
+
+_TRACKLET_IDENTITY: Final = """
+CREATE OR REPLACE VIEW tracklet_identity AS
+WITH RECURSIVE assigned AS (
+    SELECT site_id, run_id, session_id, camera_id, local_id,
+           arg_max(identity_id, sequence) AS identity_id, max(sequence) AS sequence
+    FROM identity_events
+    WHERE kind IN ('create', 'assign', 'split') AND camera_id IS NOT NULL AND local_id IS NOT NULL
+    GROUP BY ALL
+), merges AS (
+    SELECT site_id, run_id, session_id, other_identity_id, identity_id, sequence,
+           lag(sequence, 1, -1) OVER (
+               PARTITION BY site_id, run_id, session_id, other_identity_id ORDER BY sequence) AS earlier
+    FROM identity_events
+    WHERE kind = 'merge'
+), resolved AS (
+    SELECT * FROM assigned
+    UNION ALL
+    SELECT r.site_id, r.run_id, r.session_id, r.camera_id, r.local_id, m.identity_id, m.sequence
+    FROM resolved r JOIN merges m
+      ON m.site_id = r.site_id AND m.run_id = r.run_id AND m.session_id = r.session_id
+     AND m.other_identity_id = r.identity_id AND m.sequence > r.sequence AND m.earlier <= r.sequence
+)
+SELECT site_id, run_id, camera_id, local_id,
+       arg_max(session_id, sequence) AS session_id, arg_max(identity_id, sequence) AS identity_id,
+       max(sequence) AS sequence
+FROM resolved
+GROUP BY site_id, run_id, camera_id, local_id
+"""
+_DETECTIONS_IDENTITY: Final = """
+CREATE OR REPLACE VIEW detections_identity AS
+SELECT d.*, i.session_id, i.identity_id
+FROM detections d LEFT JOIN tracklet_identity i USING (site_id, run_id, camera_id, local_id)
+"""
+
+
+class Lake:
+    """A locked DuckDB over the tables of one lake; threads may ask at the same time.
+
+    Every question first looks for new files (names only) and checks the footers of those, so that a foreign or
+    half-written file is a LakeError with its name instead of wrong numbers.
+    """
+
+    def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
+        self.root = Path(root).resolve()
+        if not self.root.is_dir():
+            raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
+        self._lock = Lock()
+        self._files: dict[str, dict[str, int]] = {}
+        self._shapes: dict[str, tuple[bool, bool]] = {}
+        self._connection = duckdb.connect(":memory:")
+        settings: dict[str, str | list[str]] = {
+            "threads": str(threads),
+            "memory_limit": memory_limit,
+            "max_execution_time": str(int(max_execution_s * 1000)),
+            "temp_directory": "",
+            "TimeZone": "UTC",
+            "parquet_metadata_cache": "true",
+            "python_enable_replacements": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allowed_directories": [
+                f"{form}/{table}/" for form in (self.root, _glob_literal(self.root)) for table in TABLES
+            ],
+            "enable_external_access": "false",
+            "lock_configuration": "true",
+        }
+        for name, value in settings.items():
+            self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
+        self._refresh()
+        self._connection.execute(_TRACKLET_IDENTITY)
+        self._connection.execute(_DETECTIONS_IDENTITY)
+
+    def __enter__(self) -> Lake:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """Answer of one statement as Arrow; `$name` in the query takes its value from `params`."""
+        with self._cursor(query) as cursor:
+            relation = cursor.sql(query, params=dict(params or {}))
+            if relation is None:
+                raise QueryError("the statement has no answer; ask with SELECT")
+            return relation.to_arrow_table()
+
+    def rows(self, query: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer of one statement as plain values, one dict per row."""
+        with self._cursor(query) as cursor:
+            cursor.execute(query, dict(params or {}))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def head(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and the first rows of a statement that gives rows."""
+        with self._cursor(query) as cursor:
+            relation = cursor.sql(query)
+            if relation is None:
+                raise QueryError("the statement has no answer; ask with SELECT")
+            return list(relation.columns), relation.limit(max_rows).fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _cursor(self, query: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._refresh()
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except duckdb.InterruptException as error:
+            raise QueryError("the question took too long and was stopped: ask for a shorter interval") from error
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise self._file_error(error, query) from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryError("the question needs more memory than it may use: ask for a shorter interval") from error
+        except duckdb.Error as error:
+            unnamed = type(error) is duckdb.Error  # the Parquet decoder's own errors have no class
+            raise self._file_error(error, query) if unnamed else QueryError(str(error)) from error
+        finally:
+            cursor.close()
+
+    def _file_error(self, error: Exception, query: str) -> LakeError | QueryError:
+        """The file behind a reading error, if one is: damaged or vanished after its check."""
+        named = re.search(r"""["']([^"']+\.parquet)["']""", str(error))
+        path = Path(named.group(1)) if named else self._damaged_file(query)
+        if path is None:
+            return QueryError(str(error))
+        why = "is damaged: restore it or remove it" if path.exists() else "vanished while it was read: ask again"
+        return LakeError(f"{path}: {why} ({_first_line(error)})")
+
+    def _damaged_file(self, query: str) -> Path | None:
+        """The first file that cannot be read whole, among the tables that the question names."""
+        for table, files in self._files.items():
+            for name in files if table in query else ():
+                try:
+                    pq.read_table(name, partitioning=None)
+                except (OSError, pa.ArrowInvalid):
+                    return Path(name)
+        return None
+
+    def _refresh(self) -> None:
+        with self._lock, lake_errors("read", self.root):
+            for table in TABLES:
+                self._files[table] = self._checked_files(table, self._files.get(table, {}))
+                self._define_view(table)
+
+    def _checked_files(self, table: str, known: dict[str, int]) -> dict[str, int]:
+        found = {}
+        for partition in (self.root / table).glob("date=*/site=*"):
+            for path in partition.glob("*.parquet"):
+                name = str(path)
+                found[name] = known[name] if name in known else _schema_version(path, table)
+        return found
+
+    def _define_view(self, table: str) -> None:
+        """Views are bound to a way of reading: anew when the first file comes, or files of another version."""
+        versions = set(self._files[table].values())
+        shape = (bool(versions), versions not in (set(), {SCHEMA_VERSION}))
+        if self._shapes.get(table) != shape:
+            self._connection.execute(_view(self.root, table, *shape))
+            self._shapes[table] = shape
+
+
+def open_lake(root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> Lake:
+    """Open a lake for reading. LakeError where there is none, or where a file in it is foreign or damaged."""
+    return Lake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
+
+
+def _schema_version(path: Path, table: str) -> int:
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise LakeError(
+            f"{path}: not a whole Parquet file, so not written by retail-ray: remove it ({_first_line(error)})"
+        ) from error
+    if metadata.get(META_TABLE, b"").decode(errors="replace") != table:
+        raise LakeError(f"{path}: not written by retail-ray for table '{table}'; move it out of the lake")
+    version = int(metadata.get(META_VERSION, b"0"))
+    if version > SCHEMA_VERSION:
+        raise LakeError(f"{path}: schema version {version} is newer than this program's {SCHEMA_VERSION}; update it")
+    return version
+
+
+def _view(root: Path, table: str, has_files: bool, mixed: bool) -> str:
+    columns = [f'"{field.name}"' for field in TABLES[table]]
+    empty = ", ".join(
+        f"NULL::{_sql_type(field.type)} AS {name}" for field, name in zip(TABLES[table], columns, strict=True)
+    )
+    source = f"SELECT {empty}, NULL::DATE AS date WHERE false"
+    if has_files:
+        pattern = f"{_glob_literal(root / table)}/date=*/site=*/*.parquet"
+        read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(pattern)}, hive_partitioning = true,
+            hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
+        source = f"{source} UNION ALL BY NAME {read}"
+    return f"CREATE OR REPLACE VIEW {table} AS SELECT {', '.join(columns)}, date FROM ({source})"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return _sql_type(kind.value_type)
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return "STRUCT(" + ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind) + ")"
+    names = {
+        pa.string(): "VARCHAR",
+        pa.int64(): "BIGINT",
+        pa.int32(): "INTEGER",
+        pa.float32(): "FLOAT",
+        pa.float64(): "DOUBLE",
+        pa.bool_(): "BOOLEAN",
+    }
+    return names[kind]
+
+
+def _literal(value: str | list[str]) -> str:
+    """A SQL literal; statements that define settings and views take no parameters."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _glob_literal(path: Path) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,1 @@
+"""Actors, deployments, epochs and the composition root: the only room that knows Ray."""

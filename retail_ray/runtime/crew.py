@@ -1,0 +1,122 @@
+"""Who does the work of a run: actors in a Ray cluster (`ray_crew.py`), or plain objects in this process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from retail_ray.core.errors import SourceError
+from retail_ray.core.types import Observations
+from retail_ray.lake.epochs import FileEntry
+from retail_ray.runtime.build_camera import CameraFacts, CameraInput, build_camera
+from retail_ray.runtime.build_site import build_gallery_host, build_site_host
+from retail_ray.runtime.camera import CameraPipeline, CameraStatus, EpochReport
+from retail_ray.runtime.clients import ModelClients
+from retail_ray.runtime.hosts import EpochClose, GalleryHost, SiteHost
+from retail_ray.runtime.naming import GALLERY, SITE
+from retail_ray.runtime.plan import RunPlan
+
+
+class Crew(Protocol):
+    """Cameras, gallery and site of one attempt at a run."""
+
+    def open_cameras(self) -> tuple[dict[str, CameraFacts], dict[str, str]]:
+        """Open all videos; facts of those that work, errors of those that do not."""
+        ...
+
+    def begin(self, facts: Mapping[str, CameraFacts], states: Mapping[str, bytes]) -> dict[str, int | None]:
+        """Connect everything, go back to the states, and return each camera's first epoch."""
+        ...
+
+    def open_epoch(self, end_us: int) -> None: ...
+
+    def start(self, camera_id: str, epoch: int) -> None:
+        """Let a camera work through an epoch."""
+        ...
+
+    def finished(self, timeout_s: float) -> list[EpochReport]:
+        """Reports of cameras that are done with their epoch; waits at most so long for the first."""
+        ...
+
+    def close_epoch(self, close: EpochClose) -> list[FileEntry]: ...
+
+    def statuses(self) -> list[CameraStatus]:
+        """Of all cameras; also passed on to the live state."""
+        ...
+
+    def stop(self) -> None:
+        """Live: no further frames; the open epoch ends now."""
+        ...
+
+    def end(self) -> None:
+        """Free everything, whatever happened."""
+        ...
+
+
+class LocalCrew:
+    """All in this process, one camera after the other: for debuggers, profilers, and to see what Ray costs."""
+
+    def __init__(self, plan: RunPlan, clients: ModelClients) -> None:
+        self._plan, self._clients = plan, clients
+        self._inputs = {camera.id: CameraInput(plan, camera.id) for camera in plan.site.cameras}
+        self._pipelines: dict[str, CameraPipeline] = {}
+        self._hosts: list[GalleryHost | SiteHost] = []
+        self._started: deque[tuple[str, int]] = deque()
+
+    def open_cameras(self) -> tuple[dict[str, CameraFacts], dict[str, str]]:
+        facts, errors = {}, {}
+        for name, camera_input in self._inputs.items():
+            try:
+                facts[name] = camera_input.probe()
+            except SourceError as error:
+                errors[name] = str(error)
+        return facts, errors
+
+    def begin(self, facts: Mapping[str, CameraFacts], states: Mapping[str, bytes]) -> dict[str, int | None]:
+        starts_us = {name: fact.start_us for name, fact in facts.items()}
+        gallery, site = build_gallery_host(self._plan, starts_us), build_site_host(self._plan, starts_us)
+        for writer, host in ((GALLERY, gallery), (SITE, site)):
+            if writer in states:
+                host.restore(states[writer])
+        self._hosts = [gallery, site]
+        for name in facts:
+            self._pipelines[name] = self._build(name, states.get(name))
+        return {name: pipeline.first_epoch() for name, pipeline in self._pipelines.items()}
+
+    def open_epoch(self, end_us: int) -> None:
+        for host in self._hosts:
+            host.open_epoch(end_us)
+
+    def start(self, camera_id: str, epoch: int) -> None:
+        self._started.append((camera_id, epoch))
+
+    def finished(self, timeout_s: float) -> list[EpochReport]:  # noqa: ARG002 - the work is done here and now
+        camera_id, epoch = self._started.popleft()
+        return [self._pipelines[camera_id].work_epoch(epoch)]
+
+    def close_epoch(self, close: EpochClose) -> list[FileEntry]:
+        return [entry for host in self._hosts for entry in host.close_epoch(close)]
+
+    def statuses(self) -> list[CameraStatus]:
+        return [pipeline.status for pipeline in self._pipelines.values()]
+
+    def stop(self) -> None:
+        for camera_input in self._inputs.values():
+            camera_input.stop()
+
+    def end(self) -> None:
+        for pipeline in self._pipelines.values():
+            pipeline.close()
+        self.stop()
+
+    def _build(self, name: str, state: bytes | None) -> CameraPipeline:
+        def send(observations: Observations) -> None:
+            for host in self._hosts:
+                host.submit(observations)
+
+        def end() -> None:
+            for host in self._hosts:
+                host.end_camera(name)
+
+        return build_camera(self._inputs[name], self._clients, send, end, state)

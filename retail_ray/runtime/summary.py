@@ -1,0 +1,90 @@
+"""The summary at the end of a run: what the lake holds of it, with its coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retail_ray.core.time import US_PER_S
+from retail_ray.lake.runs import CameraSpan
+from retail_ray.lake.views import open_lake
+from retail_ray.runtime.camera import CameraStatus
+from retail_ray.runtime.local_job import JobResult
+
+_QUESTIONS = {
+    "cameras": """
+        SELECT c.camera_id, c.expected, c.processed, c.expected - c.processed AS missing,
+               coalesce(d.boxes, 0) AS detections, coalesce(t.tracklets, 0) AS tracklets
+        FROM (SELECT camera_id, sum(expected_frames)::BIGINT AS expected, sum(processed_frames)::BIGINT AS processed
+              FROM coverage WHERE run_id = $run GROUP BY 1) c
+        LEFT JOIN (SELECT camera_id, count(*) AS boxes FROM detections WHERE run_id = $run GROUP BY 1) d
+            USING (camera_id)
+        LEFT JOIN (SELECT camera_id, count(*) AS tracklets FROM tracklets WHERE run_id = $run GROUP BY 1) t
+            USING (camera_id)
+        ORDER BY 1""",
+    "lines": """
+        SELECT line_id, count(*) FILTER (direction = 'in' AND NOT turned_back) AS entries,
+               count(*) FILTER (direction = 'out' AND NOT turned_back) AS exits,
+               (count(*) FILTER (turned_back)) // 2 AS turned_back
+        FROM line_crossings WHERE run_id = $run GROUP BY 1 ORDER BY 1""",
+    "zones": """
+        SELECT zone_id, count(*) AS visits, count(*) FILTER (censored) AS censored,
+               median(epoch(exit_time) - epoch(enter_time)) AS median_dwell_s
+        FROM zone_visits WHERE run_id = $run GROUP BY 1 ORDER BY 1""",
+    "identities": """
+        SELECT count(DISTINCT identity_id) AS identities, count(*) AS decisions
+        FROM identity_events WHERE run_id = $run AND kind IN ('create', 'assign')""",
+}
+
+
+def summarise(lake_root: Path, result: JobResult) -> dict[str, Any]:
+    """JSON-ready numbers of one run."""
+    outcome = result.outcome
+    answers = _ask(lake_root, outcome.run_id)
+    expected = sum(row["expected"] for row in answers["cameras"])
+    processed = sum(row["processed"] for row in answers["cameras"])
+    return {
+        "run_id": outcome.run_id,
+        "lake": str(lake_root),
+        "already_complete": outcome.already_complete,
+        "wall_s": round(result.wall_s, 2),
+        "camera_seconds": round(sum(_length_s(span) for span in outcome.spans), 2),
+        "work": _work(outcome.cameras),
+        "restarts": result.restarts,
+        "coverage": {
+            "expected_frames": expected,
+            "processed_frames": processed,
+            "share": None if expected == 0 else round(processed / expected, 4),
+        },
+        "errors": outcome.errors,
+        "cameras": answers["cameras"],
+        "lines": answers["lines"],
+        "zones": answers["zones"],
+        **answers["identities"][0],
+    }
+
+
+def _ask(lake_root: Path, run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Where no camera could be opened there may be no lake yet."""
+    if not lake_root.exists():
+        return {"cameras": [], "lines": [], "zones": [], "identities": [{"identities": 0, "decisions": 0}]}
+    with open_lake(lake_root) as lake:
+        return {name: lake.rows(question, {"run": run_id}) for name, question in _QUESTIONS.items()}
+
+
+def _work(cameras: Sequence[CameraStatus]) -> dict[str, Any]:
+    """Frames analysed in this process's time, from the first request to the last answer; start-up is not in it."""
+    began = [camera.began_s for camera in cameras if camera.began_s is not None]
+    worked = [camera.worked_s for camera in cameras if camera.worked_s is not None]
+    seconds = max(worked) - min(began) if began and worked else 0.0
+    frames = sum(camera.frames for camera in cameras)
+    return {
+        "frames": frames,
+        "seconds": round(seconds, 3),
+        "frames_per_s": round(frames / seconds, 2) if seconds > 0 else None,
+    }
+
+
+def _length_s(span: CameraSpan) -> float:
+    return 0.0 if span.end_us is None else (span.end_us - span.start_us) / US_PER_S

@@ -1,0 +1,1 @@
+"""From a camera address to sampled native frames and letterboxed model input."""

@@ -1,0 +1,208 @@
+"""Counting lines against walkers whose crossings are known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retail_ray.analytics.lines import LineCounter, LineSettings
+from retail_ray.core.errors import GeometryError
+from retail_ray.core.event_time import CameraView, WatermarkBuffer
+from retail_ray.core.records import LineCrossing
+from tests.support.scenes import PX_PER_M, S, Sighting, message, walk
+
+# The door: from (0, 0) to (4, 0); inside is y > 0.
+FLOOR = LineSettings("door", "cam", (0.0, 0.0), (4.0, 0.0), (2.0, 5.0), space="floor")
+PIXELS = LineSettings("door", "cam", (0.0, 0.0), (400.0, 0.0), (200.0, 500.0), dead_band=30.0)
+
+Path = Callable[[float], tuple[float, float]]
+
+
+def count(line: LineSettings, sightings: Sequence[Sighting], calibrated: bool = True) -> list[LineCrossing]:
+    buffer, counter = WatermarkBuffer([CameraView("cam", True)], S // 2), LineCounter(line)
+    buffer.submit(message("cam", sightings, 0, calibrated=calibrated))
+    buffer.end("cam")
+    final = [c for tick in buffer.ticks(10**12, counter.wake_us) for c in counter.update(tick, 0)]
+    return final + counter.finish()
+
+
+def signs(crossings: Sequence[LineCrossing]) -> list[str]:
+    return [("turned " if c.turned_back else "") + c.direction for c in crossings]
+
+
+def along_y(y: Callable[[float], float], x: float = 2.0) -> Path:
+    return lambda t: (x, y(t))
+
+
+CASES = {
+    # walks straight in at 1 m/s, on the line at 3 s
+    "in": (along_y(lambda t: t - 3), 10, ["in"]),
+    "out": (along_y(lambda t: 3 - t), 10, ["out"]),
+    # in at 3 s, stays 4 s, out again
+    "in and out later": (along_y(lambda t: min(t - 3, 7 - t)), 12, ["in", "out"]),
+    # over the line for 1 s: looks in and goes
+    "turns back": (along_y(lambda t: 1.5 * (0.5 - abs(t - 3))), 8, ["turned in", "turned out"]),
+    # back over the line after 1.9 s, but on the outer side for three frames only after 2 s
+    "turns back just in time": (along_y(lambda t: min(t - 3, 4.9 - t)), 8, ["turned in", "turned out"]),
+    # steps out for 1 s and comes back
+    "steps out": (along_y(lambda t: 1.5 * (abs(t - 3) - 0.5)), 8, ["turned out", "turned in"]),
+    # comes only into the dead band on the far side
+    "u-turn in the dead band": (along_y(lambda t: 0.25 - abs(t - 3)), 8, []),
+    # stands in the dead band and sways over the line
+    "loiters on the line": (along_y(lambda t: 0.2 * np.sin(5 * t)), 30, []),
+    # walks along the line on the outer side, 0.4 m away
+    "along the line": (lambda t: (t - 1, -0.4), 8, []),
+    # goes in beside the door's end, where the infinite line is crossed but not the segment
+    "beside the line": (along_y(lambda t: t - 3, x=5.0), 10, []),
+    # appears inside: a fragment of somebody counted before, or staff
+    "appears inside": (along_y(lambda t: 1 + t), 10, []),
+    "appears in the dead band and goes in": (along_y(lambda t: t - 0.2), 10, []),
+    # runs in at 5 m/s
+    "runs": (along_y(lambda t: 5 * (t - 3)), 6, ["in"]),
+    # in, is turned back, and goes in for good
+    "in after a turn-back": (
+        along_y(lambda t: 1.5 * (0.5 - abs(t - 3)) if t < 4 else 1.0 * (t - 4) - 0.75), 12,
+        ["turned in", "turned out", "in"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("line", [FLOOR, PIXELS], ids=["floor", "px"])
+def test_walks(name: str, line: LineSettings) -> None:
+    path, until_s, expected = CASES[name]
+    crossings = count(line, walk(1, path, 0, until_s))
+    assert signs(crossings) == expected
+    entries = sum(c.direction == "in" and not c.turned_back for c in crossings)
+    exits = sum(c.direction == "out" and not c.turned_back for c in crossings)
+    assert entries - exits == ["in" in expected, "out" in expected][0] - ("out" in expected)
+
+
+@pytest.mark.parametrize("inside_y", [5.0, -5.0])
+@pytest.mark.parametrize("flip", [False, True])
+def test_inside_is_where_the_inside_point_is_however_the_line_is_drawn(inside_y: float, flip: bool) -> None:
+    line = replace(FLOOR, inside_point=(2.0, inside_y))
+    if flip:
+        line = replace(line, start=line.end, end=line.start)
+    assert signs(count(line, walk(1, along_y(lambda t: t - 3), 0, 8))) == ["in" if inside_y > 0 else "out"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.floats(0.6, 2.5),
+    st.sampled_from([5.0, 8.0, 12.5]),
+    st.sampled_from([0.0, 0.03, 0.08]),
+)
+def test_noisy_walkers_are_counted_once_at_the_right_instant(seed: int, speed: float, fps: float, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    crosses = 20 * rng.permutation(12) + rng.uniform(8, 12, 12)
+    rows, truth = [], []
+    for local_id, at in enumerate(crosses.tolist()):
+        inwards = bool(rng.random() < 0.5)
+        x, sign = float(rng.uniform(0.3, 3.7)), 1 if inwards else -1
+        rows += walk(
+            local_id, lambda t, k=(x, sign, at): (k[0], k[1] * speed * (t - k[2])), at - 5, at + 5, fps, noise, rng
+        )
+        truth.append((local_id, "in" if inwards else "out", at))
+    found = {c.local_id: c for c in count(FLOOR, rows)}
+    assert len(found) == len(truth)
+    for local_id, direction, at in truth:
+        assert (found[local_id].direction, found[local_id].turned_back) == (direction, False)
+        # within a frame, plus what the noise moves the crossing by
+        assert abs(found[local_id].time_us - at * S) <= S / fps + 4 * noise / speed * S + 2
+
+
+def test_interpolated_instant_is_exact_without_noise() -> None:
+    (crossing,) = count(FLOOR, walk(1, along_y(lambda t: 0.7 * (t - 3.037)), 0, 8, fps=5))
+    assert abs(crossing.time_us - 3.037 * S) <= 1
+
+
+def test_fast_runner_at_low_fps_needs_three_frames_on_each_side() -> None:
+    runner = along_y(lambda t: 4 * (t - 3))
+    assert signs(count(FLOOR, walk(1, runner, 1.5, 4.5, fps=2))) == ["in"]
+    assert count(FLOOR, walk(1, runner, 2.0, 4.0, fps=2)) == []
+    assert signs(count(replace(FLOOR, min_frames=1), walk(1, runner, 2.0, 4.0, fps=2))) == ["in"]
+
+
+def test_a_missing_tracker_id_is_not_counted_as_minus_one() -> None:
+    assert count(FLOOR, walk(-1, along_y(lambda t: t - 3), 0, 8)) == []
+
+
+def test_a_flickering_box_is_not_counted_twice() -> None:
+    """A wide box jumps 0.6 m up and down for single frames while the person walks in."""
+    rows = walk(1, along_y(lambda t: 0.8 * (t - 3)), 0, 9)
+    rows = [replace(row, y_m=row.y_m - 0.6) if i % 4 == 0 else row for i, row in enumerate(rows)]
+    assert signs(count(FLOOR, rows)) == ["in"]
+
+
+def test_single_frames_on_alternating_sides_are_no_crossing() -> None:
+    rows = walk(1, along_y(lambda t: -1.0), 0, 10)
+    rows = [replace(row, y_m=0.5) if i % 2 and i > 20 else row for i, row in enumerate(rows)]
+    assert count(FLOOR, rows) == []
+
+
+def test_a_crossing_in_a_gap_of_the_track_counts_once() -> None:
+    rows = [r for r in walk(1, along_y(lambda t: t - 5), 0, 12) if not 3 * S < r.time_us < 8 * S]
+    (crossing,) = count(FLOOR, rows)
+    assert crossing.direction == "in"
+    assert abs(crossing.time_us - 5 * S) <= 1
+
+
+def test_frames_without_a_floor_point_are_no_evidence() -> None:
+    rows = walk(1, along_y(lambda t: t - 3), 0, 8)
+    lost = [replace(row, x_m=float("nan")) if 25 < i < 34 and i % 2 else row for i, row in enumerate(rows)]
+    assert signs(count(FLOOR, lost)) == ["in"]
+    assert count(FLOOR, rows, calibrated=False) == []
+    assert signs(count(PIXELS, rows, calibrated=False)) == ["in"]
+
+
+def test_final_only_when_it_can_no_longer_be_undone() -> None:
+    buffer, counter = WatermarkBuffer([CameraView("cam", True)], S // 2), LineCounter(FLOOR)
+    rows = walk(1, along_y(lambda t: t - 3), 0, 4.9)
+    buffer.submit(message("cam", rows, 5 * S))
+    assert [c for tick in buffer.ticks(10**12, counter.wake_us) for c in counter.update(tick, 0)] == []
+    buffer.submit(message("cam", walk(1, along_y(lambda t: t - 3), 5.0, 5.4), round(5.5 * S)))
+    final = [c for tick in buffer.ticks(10**12, counter.wake_us) for c in counter.update(tick, 0)]
+    assert signs(final) == ["in"]
+
+
+def test_a_track_lost_right_behind_the_line_counts_and_coming_back_out_later_counts_too() -> None:
+    lost = walk(1, along_y(lambda t: t - 3), 0, 4)
+    again = walk(1, along_y(lambda t: 30 - t), 28, 33)
+    assert signs(count(FLOOR, lost)) == ["in"]
+    assert signs(count(FLOOR, lost + again)) == ["in", "out"]
+
+
+def test_ids_of_two_lines_and_cameras_do_not_mix() -> None:
+    buffer, counter = WatermarkBuffer([CameraView("cam", True), CameraView("other", True)], S), LineCounter(FLOOR)
+    outside, inside = walk(7, along_y(lambda t: -2), 0, 5), walk(7, along_y(lambda t: 2), 6, 9)
+    buffer.submit(message("cam", outside, 99 * S))
+    buffer.submit(message("other", inside, 99 * S))
+    assert [c for tick in buffer.ticks(99 * S) for c in counter.update(tick, 0)] + counter.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"end": (0.0, 0.0)}, "start and end are the same point"),
+        ({"inside_point": (9.0, 0.0)}, "lies on the line itself"),
+        ({"start": (float("nan"), 0.0)}, "must be finite"),
+        ({"min_frames": 0}, "min_frames at least 1"),
+        ({"dead_band": -1.0}, "must not be negative"),
+    ],
+)
+def test_impossible_lines_are_refused_by_name(change: dict[str, object], fault: str) -> None:
+    with pytest.raises(GeometryError, match=f"line 'door': .*{fault}"):
+        replace(FLOOR, **change)
+
+
+def test_default_dead_bands() -> None:
+    assert FLOOR.band == 0.3
+    assert replace(PIXELS, dead_band=None).band == 10.0
+    assert PX_PER_M * FLOOR.band == PIXELS.band

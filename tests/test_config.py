@@ -1,0 +1,158 @@
+"""site.yaml: what is refused, and that the message names file, line and key and says what would be right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from retail_ray.config import Site
+from retail_ray.config_file import json_schema, load_site, parse_site
+from retail_ray.core.errors import ConfigError
+
+VALID = """\
+site: town
+timezone: Europe/London
+day_start: "12:00"
+cameras:
+  - id: door
+    uri: clips/door.mp4
+    recorded_at: 2026-03-02T10:00:00+01:00
+    floor:
+      points:
+        - {px: [0, 0], m: [0, 0]}
+        - {px: [100, 0], m: [1, 0]}
+        - {px: [100, 100], m: [1, 1]}
+        - {px: [0, 100], m: [0, 1]}
+lines:
+  - id: entrance
+    camera: door
+    px: [[0, 50], [100, 50]]
+    inside_px: [50, 90]
+zones:
+  - id: shelf
+    m: [[0, 0], [1, 0], [1, 1]]
+"""
+
+# (text to replace, its replacement, line of the fault, what the message must say)
+FAULTS = [
+    ("    recorded_at:", "    recordd_at:", 7, "cameras[0].recordd_at: unknown key; did you mean 'recorded_at'?"),
+    ("timezone: Europe/London", "timezone: Europe/Londn", 2, "timezone: 'Europe/Londn' is no IANA timezone"),
+    ("site: town", "site: My Town", 1, "site: String should match pattern"),
+    ("2026-03-02T10:00:00+01:00", "2026-03-02T10:00:00", 7, "should have timezone info"),
+    ("camera: door", "camera: back", 1, "line 'entrance' names camera 'back', which is not among ['door']"),
+    ("inside_px: [50, 90]", "inside_px: [50, 50]", 15, "the inside point lies on the line"),
+    ("px: [[0, 50], [100, 50]]", "px: [[5, 50], [5, 50]]", 15, "a line needs two different ends"),
+    ("[[0, 0], [1, 0], [1, 1]]", "[[0, 0], [1, 1], [1, 0], [0, 1]]", 20, "crosses itself (edge 1 meets edge 3)"),
+    ("[[0, 0], [1, 0], [1, 1]]", "[[0, 0], [1, 0]]", 20, "at least 3 corners"),
+    ("[[0, 0], [1, 0], [1, 1]]", "[[0, 0], [1, 0], [2, 0]]", 20, "no area"),
+    ("m: [1, 1]}", "m: [1, 0]}", 8, "the homography is degenerate"),
+    ("        - {px: [0, 100], m: [0, 1]}\n", "", 9, "at least 4 items"),
+    ("id: shelf", "id: shelf\n    camera: door", 20, "give either m, or camera with px"),
+    ('day_start: "12:00"', "day_start: noon", 3, "day_start"),
+    ("uri: clips/door.mp4", "uri: rtsp://u:${DOOR_PASSWORD}@cam/1", 6, "DOOR_PASSWORD is not set"),
+    ('day_start: "12:00"', "day_start: 12:00", 3, "write the time in quotes"),
+    ("site: town", "identity: {tick_s: 0.7}\nsite: town", 1, "must divide runtime.epoch_s"),
+    ("zones:\n", "lines: []\nzones:\n", 19, "key 'lines' stands twice"),
+    ("inside_px: [50, 90]", "inside_px: [50, 90]\n    m: [[0, 0], [1, 1]]", 15, "give either px with inside_px"),
+    ("site: town", "lake: s3://bucket/lake\nsite: town", 0, "the lake must be a folder"),
+    ("cameras:\n", "cameras: [\n", 5, "not valid YAML"),
+    ("  - id: door\n", "  - id: gallery\n", 1, "line 'entrance' names camera 'door'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message"), FAULTS, ids=[fault[3][:40] for fault in FAULTS])
+def test_a_fault_is_named_with_its_place(old: str, new: str, line: int, message: str) -> None:
+    assert VALID.count(old) == 1
+    with pytest.raises(ConfigError) as refusal:
+        parse_site(VALID.replace(old, new), Path("shop.yaml"), {})
+    assert message in str(refusal.value)
+    assert not line or f"shop.yaml:{line}:" in str(refusal.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    text = VALID.replace("site: town", "site: My Town").replace("Europe/London", "Mars")
+    with pytest.raises(ConfigError) as refusal:
+        parse_site(text, Path("shop.yaml"), {})
+    assert [line.split(":")[1] for line in str(refusal.value).splitlines()] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "matrix", ["[[1,0,0],[2,0,0],[3,0,0]]", "[[0,0,0],[0,0,0],[0,0,0]]", "[[1,0,0],[0,1,0],[1,1,0]]"]
+)
+def test_degenerate_homography(matrix: str) -> None:
+    start, end = VALID.index("      points:"), VALID.index("lines:")
+    text = f"{VALID[:start]}      homography: {matrix}\n{VALID[end:]}"
+    with pytest.raises(ConfigError, match=r"shop.yaml:8: cameras\[0\].floor.*(degenerate|horizon)"):
+        parse_site(text, Path("shop.yaml"), {})
+
+
+def test_a_password_comes_from_the_environment_and_is_not_shown() -> None:
+    text = VALID.replace("clips/door.mp4", "rtsp://u:${DOOR_PASSWORD}@cam/1")
+    site = parse_site(text, Path("shop.yaml"), {"DOOR_PASSWORD": "s3cret"})
+    assert site.cameras[0].uri == "rtsp://u:s3cret@cam/1"
+    assert site.cameras[0].shown_uri == "rtsp://***@cam/1"
+    assert "s3cret" not in json.dumps(site.settings())
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(VALID)
+    site = load_site(path, {})
+    assert site.cameras[0].uri == str(tmp_path / "clips/door.mp4")
+    assert site.lake == str(tmp_path / "lake")
+    assert site.models.detector.weights == "yolo11n.pt"
+
+
+def test_the_version_follows_what_changes_results_and_nothing_else() -> None:
+    site = parse_site(VALID, Path("shop.yaml"), {})
+
+    def version(old: str, new: str) -> str:
+        return parse_site(VALID.replace(old, new), Path("shop.yaml"), {}).config_version
+
+    assert version("clips/door.mp4", "moved/door.mp4") == site.config_version
+    assert version("site: town", "lake: /data\nruntime: {decoder_threads: 4}\nsite: town") == site.config_version
+    assert version("[0, 50], [100, 50]", "[0, 51], [100, 50]") != site.config_version
+    assert version("site: town", "runtime: {chunk_frames: 4}\nsite: town") != site.config_version
+    assert parse_site(VALID.replace("clips/", "moved/"), Path("shop.yaml"), {}).run_id() != site.run_id()
+
+
+def test_the_published_schema_agrees_with_the_models() -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    content = json.loads(json.dumps(yaml.safe_load(VALID), default=str))
+    jsonschema.validate(content, schema)
+    content["cameras"][0]["recordd_at"] = "x"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)
+
+
+def test_every_setting_is_described() -> None:
+    """A setting that nobody can look up is a setting that nobody can use."""
+
+    def undescribed(model: type[BaseModel], at: str, seen: set[type]) -> list[str]:
+        missing: list[str] = []
+        for name, field in model.model_fields.items():
+            nested = [m for m in _models_in(field.annotation) if m not in seen]
+            if not nested and field.description is None and not _is_named_in(field):
+                missing.append(f"{at}.{name}")
+            for inner in nested:
+                missing += undescribed(inner, f"{at}.{name}", seen | {inner})
+        return missing
+
+    assert undescribed(Site, "site", {Site}) == []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+
+
+def _is_named_in(field: Any) -> bool:
+    return any(getattr(item, "description", None) for item in field.metadata)
