@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory docs clean
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-renderer demo-models docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,8 +25,8 @@ $(SETUP): requirements.lock bootstrap.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: setup ## the main job on real clips, then the page (Ctrl-C ends)
-	$(BIN)/python -m jobs.demo --shared $(SHARED)
+demo: setup ## the main job on a simulated store, then the page (Ctrl-C ends)
+	$(BIN)/python -m jobs.demo
 
 test: setup check ## every test
 	$(BIN)/python -m pytest
@@ -48,7 +48,7 @@ lock: setup ## resolve requirements.in anew
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url bootstrap.in -o bootstrap.lock
 
-bench: bench-trackers bench-accuracy bench-speed bench-memory ## all measurements, into benchmarks/results
+bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated ## all measurements, into benchmarks/results
 
 bench-accuracy: setup ## the product from video to Parquet against yolo track
 	$(BIN)/python -m benchmarks.accuracy --shared $(SHARED)
@@ -61,6 +61,15 @@ bench-speed: setup ## speed against peers on the same frames
 
 bench-memory: setup ## memory per camera over a long run
 	$(BIN)/python -m benchmarks.memory --shared $(SHARED)
+
+bench-renderer: setup ## speed and realism of the simulated cameras
+	$(BIN)/python -m benchmarks.renderer
+
+bench-simulated: setup ## accuracy on simulated stores, stage by stage
+	$(BIN)/python -m benchmarks.simulated
+
+demo-models: setup ## trains the demo's weights anew, from seeds
+	$(BIN)/retail-ray train-demo-models --full --out out/demo-models
 
 docs: setup ## generated documentation
 	$(BIN)/python -m retail_ray.docs docs

@@ -1,7 +1,7 @@
 """The measured tables of README and docs, from benchmarks/results.
 
 python -m benchmarks.report [--write]   prints them; with --write they replace those in the documents, between
-`<!-- measured: NAME -->` and `<!-- end -->`.
+`<!-- measured: NAME -->` and `<!-- end -->`, and the plots in docs are drawn anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.environment import RESULTS, ROOT
+from benchmarks.markdown import table as _table
+from benchmarks.simulated_report import draw_plots, simulated_tables
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NOT_YET = "Not measured yet: `make bench`.\n"
@@ -38,6 +40,7 @@ def tables() -> dict[str, str]:
         made["trackers, MOT17 excerpts"] = comparison(trackers["mot17_mini_pooled"])
     if whole is not None:
         made["accuracy"] = accuracy(whole["scores"])
+        made |= simulated_tables(whole.get("simulated"))
     if speed is not None:
         made["speed"] = systems(speed)
         made["speed, conclusions"] = conclusions(speed)
@@ -158,11 +161,6 @@ def _scores(row: Mapping[str, Any]) -> list[str]:
     return [f"{row[name]:.3f}" for name in SCORES]
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
-
-
 def _read(name: str) -> dict[str, Any] | None:
     path = RESULTS / f"{name}.json"
     if not path.is_file():
@@ -176,6 +174,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into README and docs")
     made = tables()
     if parser.parse_args().write:
+        draw_plots((_read("accuracy") or {}).get("simulated"), ROOT / "docs")
         for page in PAGES:
             page.write_text(filled(page.read_text(encoding="utf-8"), made), encoding="utf-8")
         return

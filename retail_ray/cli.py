@@ -15,14 +15,18 @@ import click
 
 from retail_ray.config import Site
 from retail_ray.config_file import json_schema, load_site
-from retail_ray.core.errors import ConfigError, RetailRayError
+from retail_ray.core.errors import ConfigError
 from retail_ray.core.uris import mask_credentials
+from retail_ray.evaluate_cli import evaluate
+from retail_ray.export_cli import export
+from retail_ray.refusals import refusals as _refusals
+from retail_ray.simulate_cli import simulate
+from retail_ray.train_cli import train_demo_models
 
 if TYPE_CHECKING:
     from retail_ray.runtime.local_job import JobResult
 
 SOME_CAMERA_FAILED = 1
-REFUSED = 2
 
 _site_option = click.option(
     "--site", "site_path", type=click.Path(path_type=Path), required=True, help="The site's YAML file."
@@ -227,17 +231,10 @@ def _on_interrupt(stop: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-class _refusals:  # noqa: N801 - reads as a statement
-    """Turns our errors into one message on stderr and exit code 2."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RetailRayError):
-            click.echo(f"retail-ray: {mask_credentials(str(error))}", err=True)
-            sys.exit(REFUSED)
-
+main.add_command(evaluate)
+main.add_command(export)
+main.add_command(simulate)
+main.add_command(train_demo_models)
 
 if __name__ == "__main__":
     main()

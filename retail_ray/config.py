@@ -270,6 +270,9 @@ class Site(Section):
         default=time(0, 0), description='local time at which a business day begins, in quotes: "12:00"'
     )
     lake: str = Field(default="lake", description="folder of the Parquet lake; relative to this file")
+    simulated: bool = Field(
+        default=False, description="all cameras are clips of `retail-ray simulate video`; lets the demo's weights load"
+    )
     cameras: list[Camera] = Field(min_length=1)
     lines: list[Line] = []
     zones: list[Zone] = []
@@ -334,7 +337,7 @@ class Site(Section):
         resources = {"num_gpus", "num_cpus", "replicas", "threads"}
         models = dict.fromkeys(("detector", "embedder", "segmenter"), resources)
         content = self.model_dump(
-            mode="json", exclude={"lake": True, "cameras": {"__all__": {"uri"}}, "models": models}
+            mode="json", exclude={"lake": True, "simulated": True, "cameras": {"__all__": {"uri"}}, "models": models}
         )
         kept = ("epoch_s", "live_epoch_s", "chunk_frames")
         content["runtime"] = {name: content["runtime"][name] for name in kept}

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from retail_ray.core.time import from_us
+from retail_ray.evaluation.comparison import Compared
 from retail_ray.lake.sql_guard import SqlAnswer
 from retail_ray.runtime.camera import CameraStatus
 from retail_ray.vision.weights import ModelsRow
@@ -96,6 +97,18 @@ def _print_rows(console: Console, title: str, rows: list[dict[str, Any]]) -> Non
     for row in rows:
         table.add_row(*(f"{value:.1f}" if isinstance(value, float) else f"{value}" for value in row.values()))
     console.print(table)
+
+
+def print_comparison(rows: Sequence[Compared]) -> None:
+    """Counted beside true, on stdout."""
+    table = Table(title="Counted against what really happened", title_justify="left")
+    for heading, justify in (("", "left"), ("counted", "right"), ("true", "right"), ("unit", "left")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        numbers = ("–" if value is None else f"{value:.1f}" if row.unit == "s" else f"{value:g}"
+                   for value in (row.counted, row.true))  # fmt: skip
+        table.add_row(row.what, *numbers, row.unit)
+    Console().print(table)
 
 
 def print_answer(answer: SqlAnswer, form: str) -> None:

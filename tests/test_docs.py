@@ -80,7 +80,7 @@ def test_commands_are_found_and_wrong_ones_refused() -> None:
 
 def test_jobs_named_in_the_documents_take_their_options() -> None:
     """`python jobs/batch.py …` takes the options of `retail-ray run`, stream.py those of `retail-ray stream`."""
-    jobs = {"jobs/batch.py": "run", "jobs/stream.py": "stream"}
+    jobs = {"jobs/batch.py": "run", "jobs/stream.py": "stream", "jobs/train_demo_models.py": "train-demo-models"}
     found = 0
     for page in PAGES:
         for words in shell_lines(page):

@@ -58,17 +58,26 @@ def score_clip(truth: TrackBoxes, result: TrackBoxes, frames: NDArray[np.int64] 
 
     Raises DataError when the truth has no box there: every score would be empty of meaning.
     """
-    from trackers.eval.clear import compute_clear_metrics
-    from trackers.eval.hota import compute_hota_metrics
-    from trackers.eval.identity import compute_identity_metrics
-
     chosen = np.unique(np.concatenate([truth.frame, result.frame]) if frames is None else frames)
     truth, result = truth.at(chosen), result.at(chosen)
     if not len(truth):
         raise DataError("score_clip: the ground truth has no box on the frames to score")
-    arguments = _per_frame(truth, result, chosen)
-    hota, clear = compute_hota_metrics(*arguments), compute_clear_metrics(*arguments, threshold=MATCH_IOU)
-    identity = compute_identity_metrics(*arguments, threshold=MATCH_IOU)
+    return score_ids(*_per_frame(truth, result, chosen))
+
+
+def score_ids(truth_ids: Ids, result_ids: Ids, similarity: Overlaps) -> ClipScore:
+    """Score frames of anything that has identities, boxes or floor points; a match needs a similarity of 0.5.
+
+    One entry per frame. truth_ids: (N,) and result_ids: (M,) int64, each at most once in a frame, counted from 0
+    without holes. similarity: (N, M) float64 in [0, 1].
+    """
+    from trackers.eval.clear import compute_clear_metrics
+    from trackers.eval.hota import compute_hota_metrics
+    from trackers.eval.identity import compute_identity_metrics
+
+    hota = compute_hota_metrics(truth_ids, result_ids, similarity)
+    clear = compute_clear_metrics(truth_ids, result_ids, similarity, threshold=MATCH_IOU)
+    identity = compute_identity_metrics(truth_ids, result_ids, similarity, threshold=MATCH_IOU)
     return ClipScore(_scores(hota, identity, clear), hota, identity, clear)
 
 
@@ -102,7 +111,7 @@ def without_distractors(result: TrackBoxes, truth: TrackBoxes, distractors: Trac
         rows = np.flatnonzero(result.frame == frame)
         people = truth.xyxy_px[truth.frame == frame]
         others = distractors.xyxy_px[distractors.frame == frame]
-        overlap = _iou(np.concatenate([people, others]), result.xyxy_px[rows])
+        overlap = iou(np.concatenate([people, others]), result.xyxy_px[rows])
         overlap[overlap < MATCH_IOU] = 0
         matched_truth, matched_row = linear_sum_assignment(-overlap)
         on_distractor = (matched_truth >= len(people)) & (overlap[matched_truth, matched_row] > 0)
@@ -115,15 +124,22 @@ def _per_frame(truth: TrackBoxes, result: TrackBoxes, frames: NDArray[np.int64])
     truth_ids = np.unique(truth.track_id, return_inverse=True)[1]
     result_ids = np.unique(result.track_id, return_inverse=True)[1]
     of_truth, of_result, overlaps = [], [], []
-    for frame in frames:
-        in_truth, in_result = truth.frame == frame, result.frame == frame
+    for in_truth, in_result in zip(*(rows_by_frame(side.frame, frames) for side in (truth, result)), strict=True):
         of_truth.append(truth_ids[in_truth])
         of_result.append(result_ids[in_result])
-        overlaps.append(_iou(truth.xyxy_px[in_truth], result.xyxy_px[in_result]))
+        overlaps.append(iou(truth.xyxy_px[in_truth], result.xyxy_px[in_result]))
     return of_truth, of_result, overlaps
 
 
-def _iou(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+def rows_by_frame(frame_of_row: NDArray[np.int64], frames: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Row numbers of each frame, in their order."""
+    order = np.argsort(frame_of_row, kind="stable")
+    ordered = frame_of_row[order]
+    low, high = np.searchsorted(ordered, frames, "left"), np.searchsorted(ordered, frames, "right")
+    return [order[start:stop] for start, stop in zip(low, high, strict=True)]
+
+
+def iou(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, M) float64; the core's float32 would move boxes across the threshold."""
     low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])

@@ -17,9 +17,20 @@ SCHEMA_VERSION: Final = 1
 META_TABLE: Final = b"retail_ray.table"
 META_VERSION: Final = b"retail_ray.schema_version"
 
+_EVENT_TIME: Final = "us since 1970-01-01 UTC, event time"
 _INSTANT = pa.timestamp("us", tz="UTC")
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_MASK = pa.struct([pa.field("size", pa.list_(pa.int32())), pa.field("counts", pa.string())])
+_STAYS = pa.list_(
+    pa.struct(
+        [
+            pa.field("zone_id", pa.string(), nullable=False),
+            pa.field("enter_time", _INSTANT, nullable=False),
+            pa.field("exit_time", _INSTANT, nullable=False),
+            pa.field("dwell_s", pa.float64(), nullable=False),
+        ]
+    )
+)
+MASK = pa.struct([pa.field("size", pa.list_(pa.int32())), pa.field("counts", pa.string())])
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = False) -> pa.Field:
@@ -28,7 +39,7 @@ def _column(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nulla
 
 
 def _instant(name: str, meaning: str) -> pa.Field:
-    return _column(name, _INSTANT, meaning, "us since 1970-01-01 UTC, event time")
+    return _column(name, _INSTANT, meaning, _EVENT_TIME)
 
 
 def _camera() -> pa.Field:
@@ -69,7 +80,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column("floor_x_m", pa.float64(), "foot point on the floor; NULL without calibration", "m", nullable=True),
         _column("floor_y_m", pa.float64(), "foot point on the floor; NULL without calibration", "m", nullable=True),
         _column("visible_share", pa.float32(), "estimated share of the person not hidden, 0 to 1"),
-        _column("mask", _MASK, "COCO run-length mask of key frames: size [height, width], counts", nullable=True),
+        _column("mask", MASK, "COCO run-length mask of key frames: size [height, width], counts", nullable=True),
     ),
     "tracklets": _table(
         "tracklets",
@@ -131,6 +142,77 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column("entries", pa.int64(), "entries since the start of the day", "people"),
         _column("exits", pa.int64(), "exits since the start of the day", "people"),
         _column("inside", pa.int64(), "entries - exits", "people"),
+    ),
+    "queue_visits": _table(
+        "queue_visits",
+        "one stay in a checkout lane, from joining the queue to leaving the lane",
+        _column("lane_id", _WORD, "checkout lane"),
+        _column("camera_id", _WORD, "camera of the tracklet that joined", nullable=True),
+        _column("local_id", pa.int64(), "tracklet that joined; NULL where an identity alone is known", nullable=True),
+        _column("session_id", _WORD, "identity session; NULL where one tracklet saw the whole stay", nullable=True),
+        _column("identity_id", pa.int64(), "identity whose tracklets saw the stay together", nullable=True),
+        _instant("join_time", "joined the queue; decides the business day"),
+        _column("service_time", _INSTANT, "service began; NULL where it never did", _EVENT_TIME, nullable=True),
+        _instant("leave_time", "left the lane, or was last seen there where censored"),
+        _column("wait_s", pa.float64(), "join_time to service_time, to leave_time where never served", "s"),
+        _column("service_s", pa.float64(), "service_time to leave_time; NULL where never served", "s", nullable=True),
+        _column("outcome", _WORD, "served, abandoned (left while waiting) or censored (lost, or data ended)"),
+    ),
+    "queue_metrics": _table(
+        "queue_metrics",
+        "each lane in each covered minute, from its queue visits",
+        _column("lane_id", _WORD, "checkout lane"),
+        _instant("time", "start of the minute"),
+        _column("queue_length_mean", pa.float64(), "mean number of people waiting over the minute", "people"),
+        _column("queue_length_max", pa.int64(), "most people waiting at once in the minute", "people"),
+        _column("joined", pa.int64(), "people who joined in the minute", "people"),
+        _column("served", pa.int64(), "services that ended in the minute", "people"),
+        _column("abandoned", pa.int64(), "people who left while waiting in the minute", "people"),
+        _column("avg_wait_s", pa.float64(), "mean wait of services begun in it; NULL without", "s", nullable=True),
+        _column("max_wait_s", pa.float64(), "longest wait reached in it, by those waiting on too", "s", nullable=True),
+        _column("service_rate_per_h", pa.float64(), "services that ended in the minute times 60", "people/h"),
+    ),
+    "heat": _table(
+        "heat",
+        "presence per square of the floor and local hour; squares without presence have no row",
+        _instant("time", "start of the local hour"),
+        _column("x0_m", pa.float64(), "lower x of the square", "m"),
+        _column("y0_m", pa.float64(), "lower y of the square", "m"),
+        _column("cell_m", pa.float64(), "side of the square", "m"),
+        _column("presence_s", pa.float64(), "time spent there by all people; one in several cameras counts once", "s"),
+        _column("people", pa.int64(), "different identities, tracklets where there is none", "people"),
+    ),
+    "journeys": _table(
+        "journeys",
+        "one visit with its zone stays in order",
+        _column("journey_id", pa.string(), "name of the visit, unique within site and run"),
+        _column("session_id", _WORD, "identity session; NULL where the visit is no identity's", nullable=True),
+        _column("identity_id", pa.int64(), "whose visit it is, as resolved when written", nullable=True),
+        _instant("enter_time", "entry, or first sight where censored; decides the business day"),
+        _instant("exit_time", "exit, or last sight where censored"),
+        _column("duration_s", pa.float64(), "exit_time - enter_time", "s"),
+        _column("censored", pa.bool_(), "entry or exit was not seen: the true visit is longer"),
+        _column("stays", _STAYS, "zone stays in order of entering: zone_id, enter_time, exit_time, dwell_s"),
+        _column("p_same", pa.float64(), "probability that all its tracklets are one person, 0 to 1"),
+        _column("converted", pa.bool_(), "bought something; NULL where nothing tells", nullable=True),
+        _column("conversion_source", _WORD, "pos: a transaction; zone_inferred: was served", nullable=True),
+        _column("group_id", pa.int64(), "visits of a day with the same number came together", nullable=True),
+        _column("staff_probability", pa.float64(), "probability of being staff; NULL: not assessed", nullable=True),
+    ),
+    "alerts": _table(
+        "alerts",
+        "changes of state of alert rules: raised, cleared",
+        _instant("time", "event time of the change"),
+        _column("rule_id", _WORD, "rule"),
+        _column("state", _WORD, "raised or cleared"),
+        _column("severity", _WORD, "info, warning or critical"),
+        _column("dedup_key", pa.string(), "one open alert per key; cleared ends the one that was raised"),
+        _column("zone_id", _WORD, "zone that it is about", nullable=True),
+        _column("lane_id", _WORD, "checkout lane that it is about", nullable=True),
+        _column("camera_id", _WORD, "camera that it is about", nullable=True),
+        _column("value", pa.float64(), "what was measured, in the rule's unit"),
+        _column("threshold", pa.float64(), "what it was compared with, in the rule's unit"),
+        _column("message", pa.string(), "the alert in words"),
     ),
     "coverage": _table(
         "coverage",

@@ -193,7 +193,9 @@ def open_lake(root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_ex
 def _schema_version(path: Path, table: str) -> int:
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the file system's own; a damaged footer has none
+            raise
         raise LakeError(
             f"{path}: not a whole Parquet file, so not written by retail-ray: remove it ({_first_line(error)})"
         ) from error

@@ -11,6 +11,7 @@ from retail_ray.analytics.coverage import CoverageMeter
 from retail_ray.config import Camera
 from retail_ray.core.boxes import Letterbox
 from retail_ray.core.homography import FloorCalibration
+from retail_ray.core.ports import Tracker
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
 from retail_ray.runtime.camera import CameraParts, CameraPipeline
@@ -106,15 +107,17 @@ def build_camera(
     send: Callable[[Observations], None],
     end: Callable[[], None],
     state: bytes | None,
+    *,
+    tracker: Tracker | None = None,
 ) -> CameraPipeline:
-    """The pipeline, gone back to `state` where there is one (recorded runs)."""
+    """The pipeline, gone back to `state` where there is one (recorded runs). tracker: instead of the site's own."""
     plan, camera = camera_input.plan, camera_input.camera
     site, facts = plan.site, camera_input.probe()
     frames_per_s = camera_input.frames_per_s()
     options = site.tracker.options
     _, buffer_s = check_options(site.tracker.name, frame_rate=frames_per_s, options=options)
     # Before a live source is opened: loading the tracker takes seconds, in which its frames would be lost.
-    tracker = create_tracker(site.tracker.name, frame_rate=frames_per_s, options=options)
+    tracker = tracker or create_tracker(site.tracker.name, frame_rate=frames_per_s, options=options)
     source = camera_input.source
     resume_after_us = None if state is None else CameraPipeline.resume_point(state)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from retail_ray.core.errors import SourceError
+from retail_ray.core.ports import Tracker
 from retail_ray.core.types import Observations
 from retail_ray.lake.epochs import FileEntry
 from retail_ray.runtime.build_camera import CameraFacts, CameraInput, build_camera
@@ -54,11 +56,23 @@ class Crew(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Parts of a run in this process that are replaced, to see what a stage costs or brings.
+
+    clients: takes a camera and the site's own models, gives what the camera asks. tracker: gives a camera's tracker,
+    None for the site's own.
+    """
+
+    clients: Callable[[str, ModelClients], ModelClients] = lambda _camera_id, own: own
+    tracker: Callable[[str], Tracker | None] = lambda _camera_id: None
+
+
 class LocalCrew:
     """All in this process, one camera after the other: for debuggers, profilers, and to see what Ray costs."""
 
-    def __init__(self, plan: RunPlan, clients: ModelClients) -> None:
-        self._plan, self._clients = plan, clients
+    def __init__(self, plan: RunPlan, clients: ModelClients, experiment: Experiment | None = None) -> None:
+        self._plan, self._clients, self._experiment = plan, clients, experiment or Experiment()
         self._inputs = {camera.id: CameraInput(plan, camera.id) for camera in plan.site.cameras}
         self._pipelines: dict[str, CameraPipeline] = {}
         self._hosts: list[GalleryHost | SiteHost] = []
@@ -119,4 +133,5 @@ class LocalCrew:
             for host in self._hosts:
                 host.end_camera(name)
 
-        return build_camera(self._inputs[name], self._clients, send, end, state)
+        clients = self._experiment.clients(name, self._clients)
+        return build_camera(self._inputs[name], clients, send, end, state, tracker=self._experiment.tracker(name))

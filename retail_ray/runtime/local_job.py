@@ -11,9 +11,10 @@ from retail_ray.core.errors import ConfigError
 from retail_ray.runtime.attempt import Attempt, Outcome
 from retail_ray.runtime.build_models import DetectorPool, build_embedder, build_segmenter
 from retail_ray.runtime.clients import LocalClients
-from retail_ray.runtime.crew import LocalCrew
+from retail_ray.runtime.crew import Experiment, LocalCrew
 from retail_ray.runtime.options import JobOptions
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.simulated_weights import require_simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class JobResult:
     restarts: int
 
 
-def run_in_process(site: Site, options: JobOptions) -> JobResult:
-    """The same run without Ray: one process, one camera after the other."""
+def run_in_process(site: Site, options: JobOptions, experiment: Experiment | None = None) -> JobResult:
+    """The same run without Ray: one process, one camera after the other; `experiment` replaces parts of it."""
+    require_simulated(site)
     models = site.models
     clients = LocalClients(
         DetectorPool(models.detector),
@@ -34,7 +36,7 @@ def run_in_process(site: Site, options: JobOptions) -> JobResult:
         None if models.segmenter is None else build_segmenter(models.segmenter),
     )
     started, plan = time.monotonic(), recorded_plan(site)
-    crew = LocalCrew(plan, clients)
+    crew = LocalCrew(plan, clients, experiment)
     try:
         outcome = Attempt(plan, crew, options, threading.Event(), replace=options.replace).run()
     finally:

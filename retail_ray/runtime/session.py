@@ -18,6 +18,7 @@ from retail_ray.runtime import apps
 from retail_ray.runtime.build_models import find_weights
 from retail_ray.runtime.naming import NAMESPACE
 from retail_ray.runtime.serve_clients import ServeHandles
+from retail_ray.runtime.simulated_weights import require_simulated
 
 SETTINGS_TIMEOUT_S = 120
 DEPLOY_TIMEOUT_S = 600
@@ -80,6 +81,7 @@ def _start_serve(http_port: int | None, *, own_ray: bool) -> None:
 @contextmanager
 def deployed_models(site: Site, *, own_ray: bool) -> Iterator[ServeHandles]:
     """Handles of the site's models: those already deployed, else applications for the time of this run."""
+    require_simulated(site)
     handles: dict[apps.Role, DeploymentHandle | None] = dict.fromkeys(apps.ROLES)
     missing: dict[apps.Role, ModelSettings] = {}
     for role in apps.ROLES:

@@ -40,6 +40,13 @@ def load_reid(path: Path) -> Any:
     return model.float().eval()
 
 
+def build_reid(name: str, classes: int) -> Any:
+    """A fresh OSNet of BoxMOT to be trained: (N, 3, h, w) -> scores of `classes` people and (N, 512) features."""
+    from boxmot.reid.backbones import BACKBONE_REGISTRY
+
+    return BACKBONE_REGISTRY[name](num_classes=classes, loss="triplet", pretrained=False)
+
+
 def _without_classifier(state: dict[str, Any]) -> dict[str, Any]:
     return {name: tensor for name, tensor in state.items() if not name.startswith("classifier.")}
 

@@ -13,27 +13,36 @@ import yaml
 
 from retail_ray.core.errors import WeightsError
 from retail_ray.vision.download import Asset, download
+from retail_ray.vision.networks import file_sha256
 
 MODELS_VARIABLE = "RETAIL_RAY_MODELS"
 CACHE_VARIABLE = "RETAIL_RAY_CACHE"
+SHIPPED_DIR = Path(str(files("retail_ray").joinpath("weights")))
 Task = Literal["detector", "embedder", "segmenter"]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWeights:
-    """One entry of `weights.yaml`; `sha256` and `size_bytes` are checked after every download."""
+    """One entry of `weights.yaml`; `sha256` and `size_bytes` are checked after every download.
+
+    url: None for files that come with the package. instead: for weights that know simulated people only, the name of
+    those that know real ones.
+    """
 
     name: str
     task: Task
     purpose: str
-    url: str
     size_bytes: int
     sha256: str
     licence: str
+    url: str | None = None
+    simulated_only: bool = False
+    instead: str | None = None
 
     @property
-    def asset(self) -> Asset:
-        return Asset(self.name, self.url, self.size_bytes, self.sha256)
+    def shipped_path(self) -> Path | None:
+        """Where the file lies in this package, if it comes with it."""
+        return None if self.url is not None else SHIPPED_DIR / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,10 @@ def locate(name_or_path: str | Path, models_dir: Path | None, cache_dir: Path) -
         if path.exists():
             _check_size(path)
             return path
-    looked = ", ".join(map(str, folders)) + ("" if models_dir else f" (${MODELS_VARIABLE} is not set)")
     known = known_weights().get(name)
+    if known is not None and known.shipped_path is not None:
+        return _shipped(known, known.shipped_path)
+    looked = ", ".join(map(str, folders)) + ("" if models_dir else f" (${MODELS_VARIABLE} is not set)")
     if known is None:
         raise WeightsError(
             f"weights '{name}': neither a path, nor in {looked}, nor a known name; "
@@ -99,13 +110,17 @@ def locate(name_or_path: str | Path, models_dir: Path | None, cache_dir: Path) -
 
 
 def fetch(name: str, models_dir: Path | None, cache_dir: Path, *, show_progress: bool = True) -> Path:
-    """`locate`, or else download, verify and return the path. Raises WeightsError; never leaves half a file."""
+    """`locate`, or else download, verify and return the path. Raises WeightsError; never leaves half a file.
+
+    Weights that come with the package are verified where they lie.
+    """
     known = known_weights().get(name)
     if known is None:
         raise WeightsError(f"weights '{name}': not a known name; known are {', '.join(known_weights())}")
-    if models_dir is not None and (models_dir / name).is_file():
+    if known.url is None or (models_dir is not None and (models_dir / name).is_file()):
         return locate(name, models_dir, cache_dir)
-    return download(known.asset, downloads_dir(cache_dir), show_progress=show_progress)
+    asset = Asset(known.name, known.url, known.size_bytes, known.sha256)
+    return download(asset, downloads_dir(cache_dir), show_progress=show_progress)
 
 
 def models_table(models_dir: Path | None, cache_dir: Path) -> list[ModelsRow]:
@@ -113,8 +128,24 @@ def models_table(models_dir: Path | None, cache_dir: Path) -> list[ModelsRow]:
     rows = []
     for name, known in known_weights().items():
         candidates = [folder / name for folder in (models_dir, downloads_dir(cache_dir)) if folder is not None]
+        candidates += [path for path in (known.shipped_path,) if path is not None]
         rows.append(ModelsRow(known, next((path for path in candidates if path.is_file()), None)))
     return rows
+
+
+def simulated_only(path: Path) -> KnownWeights | None:
+    """The entry of these weights if they know simulated people only, told by the file's content, not its name."""
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    candidates = [known for known in known_weights().values() if known.simulated_only and known.size_bytes == size]
+    return next((known for known in candidates if file_sha256(path) == known.sha256), None)
+
+
+def _shipped(known: KnownWeights, path: Path) -> Path:
+    if not path.is_file() or file_sha256(path) != known.sha256:
+        raise WeightsError(f"{path}: missing or changed, though it comes with retail_ray; install retail_ray again")
+    return path
 
 
 def _check_size(path: Path) -> None:

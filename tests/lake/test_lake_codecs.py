@@ -23,6 +23,7 @@ from retail_ray.core.records import (
     TrackletRow,
     ZoneVisit,
 )
+from retail_ray.core.retail_records import Alert, HeatCell, Journey, JourneyStay, QueueMinute, QueueVisit
 from retail_ray.core.time import BusinessDay, to_us
 from retail_ray.lake.codecs import Record, RowContext, SiteRow, decode, encode, split_by_day, to_parquet
 from retail_ray.lake.schemas import DAY_COLUMN, META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
@@ -33,6 +34,10 @@ ids = st.integers(0, 1 << 62)
 instants = st.integers(0, 4_102_444_800_000_000)
 numbers = st.floats(allow_nan=False)
 or_nan = st.floats()
+maybe = {"word": st.none() | words, "id": st.none() | ids, "instant": st.none() | instants}
+by_tracklet = st.tuples(words, ids, maybe["word"], maybe["id"])
+by_identity = st.tuples(maybe["word"], maybe["id"], words, ids)
+severities = st.sampled_from(["info", "warning", "critical"])
 
 ROWS: dict[str, st.SearchStrategy[Any]] = {
     "tracklets": st.builds(
@@ -48,6 +53,21 @@ ROWS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "zone_visits": st.builds(ZoneVisit, words, words, ids, instants, instants, numbers, numbers, st.booleans()),
     "occupancy": st.builds(OccupancyRow, instants, ids, ids, st.integers(-50, 50)),
+    "queue_visits": st.builds(
+        lambda lane, who, *rest: QueueVisit(lane, *who, *rest), words, by_tracklet | by_identity, instants,
+        maybe["instant"], instants, st.sampled_from(["served", "abandoned", "censored"]),
+    ),
+    "queue_metrics": st.builds(QueueMinute, words, instants, numbers, ids, ids, ids, ids, or_nan, or_nan, numbers),
+    "heat": st.builds(HeatCell, instants, numbers, numbers, numbers, numbers, ids),
+    "journeys": st.builds(
+        Journey, words, maybe["word"], maybe["id"], instants, instants, st.booleans(),
+        st.lists(st.builds(JourneyStay, words, instants, instants), max_size=4).map(tuple), numbers,
+        st.none() | st.booleans(), st.none() | st.sampled_from(["pos", "zone_inferred"]), maybe["id"], or_nan,
+    ),
+    "alerts": st.builds(
+        Alert, instants, words, st.sampled_from(["raised", "cleared"]), severities, words, maybe["word"],
+        maybe["word"], maybe["word"], numbers, numbers, words,
+    ),
     "coverage": st.builds(CoverageRow, words, instants, ids, ids, ids, words),
     "sites": st.builds(SiteRow, instants, words, words, words, words),
 }  # fmt: skip
@@ -177,6 +197,31 @@ def test_a_stay_belongs_to_the_day_it_began() -> None:
     stay = ZoneVisit("z", "c", 1, 86_400_000_000 - 1, 86_400_000_000 + 5, 0.0, 0.0, False)
     (date,) = split_by_day("zone_visits", encode("zone_visits", [stay], CONTEXT), day)
     assert date.isoformat() == "1970-01-01"
+
+
+def test_waits_services_and_stays_are_stored_as_lengths_too() -> None:
+    served = QueueVisit("lane-1", "till", 4, None, None, 0, 30_000_000, 90_500_000, "served")
+    gone = QueueVisit("lane-1", None, None, "s1", 9, 10_000_000, None, 25_000_000, "abandoned")
+    rows = encode("queue_visits", [served, gone], CONTEXT).to_pylist()
+    assert [(row["wait_s"], row["service_s"], row["service_time"] is None) for row in rows] == [
+        (30.0, 60.5, False),
+        (15.0, None, True),
+    ]
+    stay = JourneyStay("bread", 5_000_000, 47_500_000)
+    visit = Journey("s1-9-1", "s1", 9, 0, 60_000_000, False, (stay,), 0.9, True, "zone_inferred", None, float("nan"))
+    (row,) = encode("journeys", [visit], CONTEXT).to_pylist()
+    assert (row["duration_s"], row["stays"][0]["dwell_s"], row["staff_probability"]) == (60.0, 42.5, None)
+
+
+@pytest.mark.parametrize("who", [(None, None, None, None), ("till", None, "s1", None), (None, 4, None, 9)])
+def test_a_queue_visit_of_nobody_is_refused(who: tuple[Any, Any, Any, Any]) -> None:
+    with pytest.raises(DataError, match="lane 'lane-1' at 7 us names no tracklet or identity"):
+        QueueVisit("lane-1", *who, 7, None, 9, "abandoned")
+
+
+def test_an_instant_that_must_be_there_is_asked_for() -> None:
+    with pytest.raises(DataError, match=r"line_crossings.*time has no value"):
+        encode("line_crossings", [LineCrossing("l", "c", 1, None, "in", False)], CONTEXT)  # type: ignore[arg-type]
 
 
 def test_mistakes_are_named() -> None:

@@ -101,10 +101,21 @@ def test_half_written_and_foreign_files_are_named(tmp_path: Path) -> None:
 def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
     path = fill(tmp_path, "line_crossings", [*crossings(3000)])
     blob = bytearray(path.read_bytes())
-    blob[4:2000] = bytes(1996)
+    column = pq.read_metadata(path).row_group(0).column(TABLES["line_crossings"].get_field_index("local_id"))
+    where = slice(column.data_page_offset, column.data_page_offset + column.total_compressed_size)
+    blob[where] = bytes(column.total_compressed_size)
     path.write_bytes(blob)
     with open_lake(tmp_path) as lake, pytest.raises(LakeError, match=rf"{path.name}: is damaged"):
         lake.rows("SELECT sum(local_id), any_value(line_id), max(time), max(camera_id) FROM line_crossings")
+
+
+def test_a_damaged_footer_is_named(tmp_path: Path) -> None:
+    path = fill(tmp_path, "line_crossings", [*crossings(3000)])
+    blob = bytearray(path.read_bytes())
+    blob[-400:-8] = bytes(392)
+    path.write_bytes(blob)
+    with pytest.raises(LakeError, match=rf"{path.name}: not a whole Parquet file"):
+        open_lake(tmp_path)
 
 
 def test_older_and_newer_schema_versions(tmp_path: Path) -> None:

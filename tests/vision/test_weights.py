@@ -206,10 +206,43 @@ def test_known_weights_are_complete() -> None:
     for name, entry in known.items():
         assert entry.name == name
         assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
-        assert entry.url.startswith("https://")
-        assert entry.size_bytes > 1_000_000
+        assert entry.url is None or entry.url.startswith("https://")
+        assert entry.size_bytes > 500_000
         assert entry.task in {"detector", "embedder", "segmenter"}
         assert entry.licence
+
+
+def test_weights_that_come_with_the_package_are_there_and_small(tmp_path: Path) -> None:
+    shipped = {name: entry for name, entry in known_weights().items() if entry.url is None}
+    assert {entry.task for entry in shipped.values()} == {"detector", "embedder", "segmenter"}
+    assert sum(entry.size_bytes for entry in shipped.values()) < 20_000_000
+    for name, entry in shipped.items():
+        assert entry.size_bytes < 8_000_000
+        assert entry.shipped_path is not None
+        content = entry.shipped_path.read_bytes()
+        assert (entry.size_bytes, entry.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+        assert locate(name, None, tmp_path) == entry.shipped_path == fetch(name, None, tmp_path, show_progress=False)
+        assert {row.weights.name: row.path for row in models_table(None, tmp_path)}[name] == entry.shipped_path
+
+
+def test_shipped_weights_that_were_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_module, "SHIPPED_DIR", tmp_path)
+    with pytest.raises(WeightsError, match="missing or changed"):
+        locate("demo_detector.pt", None, tmp_path)
+    (tmp_path / "demo_detector.pt").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="install retail_ray again"):
+        fetch("demo_detector.pt", None, tmp_path)
+
+
+def test_weights_for_simulated_people_are_told_by_their_content(tmp_path: Path) -> None:
+    copied = tmp_path / "yolo11n.pt"
+    copied.write_bytes(locate("demo_detector.pt", None, tmp_path).read_bytes())
+    found = weights_module.simulated_only(copied)
+    assert found is not None
+    assert (found.name, found.instead) == ("demo_detector.pt", "yolo11n.pt")
+    copied.write_bytes(copied.read_bytes()[:-1] + b"?")
+    assert weights_module.simulated_only(copied) is None
+    assert weights_module.simulated_only(tmp_path) is None
 
 
 def test_the_osnet_entry_describes_the_shared_file(shared_data: Path) -> None:

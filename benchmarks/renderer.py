@@ -1,0 +1,240 @@
+"""Speed and realism of the simulated cameras: `python -m benchmarks.renderer [--shops 12] [--only speed|realism]`.
+
+Speed: ticks of four cameras a second with about eight people in each picture, masks and visible shares included, on
+two processes. Realism: how many simulated people a detector finds that has only ever seen photographs (COCO-trained
+YOLO11n INT8, confidence 0.25, IoU 0.5 against the visible box) after mild blur, noise and JPEG.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from multiprocessing import get_context
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.clips import WEIGHTS
+from benchmarks.environment import RESULTS, describe
+from retail_ray.core.boxes import Letterbox, iou
+from retail_ray.evaluation.measures import wilson
+from retail_ray.simulation.layout_generator import random_layout
+from retail_ray.simulation.layouts import ready_layouts
+from retail_ray.simulation.render.people import PosedPerson, people_at
+from retail_ray.simulation.render.renderer import Picture, Prefer, Renderer, make_renderer
+from retail_ray.simulation.scenario import simulate
+from retail_ray.simulation.settings import ScenarioSettings
+from retail_ray.simulation.store import StoreCamera, StorePlan
+from retail_ray.vision.detector import DetectorSettings, YoloDetector, load_detector
+
+FIRST_SEED = 7100
+SIZE = (1280, 720)
+CONFIDENCE = 0.25
+HEIGHTS_PX = (80, 130, 220, 10_000)
+SHARES = (0.5, 0.9, 1.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One picture's people: visible boxes (N, 4), heights of the whole bodies (N,), visible shares (N,)."""
+
+    boxes_px: NDArray[np.float32]
+    heights_px: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+
+# --- speed -----------------------------------------------------------------------------------------------------------
+
+
+def ticks_per_second(kind: Prefer, size: tuple[int, int], seconds: float) -> dict[str, float]:
+    """Two processes with two cameras each; the slower half counts."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        halves = list(pool.map(_drawing, [kind] * 2, [size] * 2, [0, 1], [seconds] * 2))
+    cpu_ms = float(np.mean([half["cpu_ms_per_picture"] for half in halves]))
+    return {
+        "ticks_per_s": round(min(half["ticks_per_s"] for half in halves), 2),
+        "cpu_ms_per_picture": round(cpu_ms, 1),
+        "ticks_per_s_if_both_cores_were_free": round(2 * 1000 / (4 * cpu_ms), 1),
+        "people_per_picture": round(float(np.mean([half["people_per_picture"] for half in halves])), 1),
+    }
+
+
+def _drawing(kind: Prefer, size: tuple[int, int], half: int, seconds: float) -> dict[str, float]:
+    cv2.setNumThreads(1)
+    plan = ready_layouts()["convenience"]
+    scenario = simulate(plan, _QUIET, seed=1)
+    renderer = make_renderer(plan, *size, scenario.crowd.people, prefer=kind)
+    cameras = plan.cameras[half * 2 : half * 2 + 2]
+    for at_s in (0.0, 5.0, 10.0):
+        _tick(renderer, cameras, people_at(scenario.crowd, at_s))
+    began, used, ticks, people = time.perf_counter(), time.process_time(), 0, 0
+    while time.perf_counter() - began < seconds:
+        people += _tick(renderer, cameras, people_at(scenario.crowd, (ticks * 0.1) % scenario.crowd.duration_s))
+        ticks += 1
+    return {
+        "ticks_per_s": ticks / (time.perf_counter() - began),
+        "cpu_ms_per_picture": (time.process_time() - used) / ticks / len(cameras) * 1e3,
+        "people_per_picture": people / ticks / len(cameras),
+    }
+
+
+def _tick(renderer: Renderer, cameras: Sequence[StoreCamera], people: list[PosedPerson]) -> int:
+    seen = 0
+    for camera in cameras:
+        picture = renderer.draw(camera, people)
+        shown = picture.people()
+        seen += len(renderer.whole_bodies(camera, [one for one in people if one.person.person_id in shown]))
+    return seen
+
+
+_QUIET = ScenarioSettings(
+    duration_s=30.0, initial_shoppers=8, arrivals_per_hour=60.0, passers_by_per_hour=0.0, warm_up_s=20.0, staff=2
+)
+
+
+def _busy(shoppers: int) -> ScenarioSettings:
+    return ScenarioSettings(duration_s=30.0, initial_shoppers=shoppers, arrivals_per_hour=400.0, warm_up_s=120.0)
+
+
+# --- realism ---------------------------------------------------------------------------------------------------------
+
+
+def realism(shops: int, kind: Prefer) -> dict[str, Any]:
+    """Recall by height and visibility, precision, and what is found in empty stores."""
+    detector = load_detector(
+        DetectorSettings(weights=WEIGHTS, confidence=CONFIDENCE, input_hw=(384, 640)),
+        RESULTS,
+    )
+    rows: list[tuple[float, float, bool]] = []
+    found = false = 0
+    empty = {"views": 0, "persons_without_decoys": 0, "persons_with_decoys": 0}
+    for shop in range(shops):
+        plan = random_layout(FIRST_SEED + shop)
+        for picture, looked in _pictures(plan, FIRST_SEED + shop, kind):
+            boxes = detect(detector, degrade(picture.image, seed=len(rows)))
+            hits, right = _matched(looked.boxes_px, boxes)
+            rows += list(zip(looked.heights_px.tolist(), looked.shares.tolist(), hits.tolist(), strict=True))
+            found, false = found + len(boxes), false + len(boxes) - right
+        for camera in plan.cameras:
+            empty["views"] += 1
+            for key, one in (("persons_with_decoys", plan), ("persons_without_decoys", replace(plan, decoys=()))):
+                image = make_renderer(one, *SIZE, (), prefer=kind).draw(camera, []).image
+                empty[key] += len(detect(detector, degrade(image, seed=shop)))
+    return {
+        "shops": shops,
+        "recall": _recalls(rows),
+        "precision": round(1 - false / max(found, 1), 4),
+        "detections": found,
+        "empty_stores": empty,
+    }
+
+
+def _pictures(plan: StorePlan, seed: int, kind: Prefer) -> Iterator[tuple[Picture, Looked]]:
+    scenario = simulate(plan, _busy(9), seed)
+    renderer = make_renderer(plan, *SIZE, scenario.crowd.people, prefer=kind)
+    for at_s in (2.0, 14.0, 26.0):
+        people = people_at(scenario.crowd, at_s)
+        for camera in plan.cameras:
+            picture = renderer.draw(camera, people)
+            yield picture, look(renderer, camera, people, picture)
+
+
+def look(renderer: Renderer, camera: StoreCamera, people: list[PosedPerson], picture: Picture) -> Looked:
+    """The truth of one picture."""
+    shown = picture.people()
+    bodies = renderer.whole_bodies(camera, [one for one in people if one.person.person_id in shown])
+    boxes, heights, shares = [], [], []
+    for body in bodies:
+        if body is None:
+            continue
+        rows, columns = np.nonzero(picture.ids == body.person_id)
+        boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        heights.append(float(body.box_px[3] - body.box_px[1]))
+        shares.append(min(len(rows) / max(body.pixels, 1.0), 1.0))
+    return Looked(np.array(boxes, np.float32).reshape(-1, 4), np.array(heights), np.array(shares))
+
+
+def degrade(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Blur, noise and JPEG of an ordinary shop camera."""
+    noise = np.random.default_rng(seed).normal(0, 4, image.shape)
+    noisy = np.clip(cv2.GaussianBlur(image, (0, 0), 0.6) + noise, 0, 255).astype(np.uint8)
+    _, packed = cv2.imencode(".jpg", noisy[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])
+    unpacked: Any = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return np.asarray(unpacked[:, :, ::-1], np.uint8)
+
+
+def detect(detector: YoloDetector, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 4) boxes in the image's pixels, best first."""
+    height, width = image.shape[:2]
+    letterbox = Letterbox((height, width), detector.input_hw)
+    (rows, columns), (left, top) = letterbox.content_hw, letterbox.pad_px
+    canvas = np.full((1, *detector.input_hw, 3), 114, np.uint8)
+    canvas[0, top : top + rows, left : left + columns] = cv2.resize(image, (columns, rows))
+    return letterbox.to_native(detector.detect(canvas)[0].xyxy_px)
+
+
+def _matched(truth: NDArray[np.float32], boxes: NDArray[np.float32]) -> tuple[NDArray[np.bool_], int]:
+    """Which people were found, and how many boxes are of people; best boxes choose first."""
+    hits = np.zeros(len(truth), np.bool_)
+    overlap = iou(boxes, truth)
+    right = 0
+    for row in overlap:
+        free = np.where(hits, 0.0, row)
+        if len(free) and free.max() >= 0.5:
+            hits[int(np.argmax(free))] = True
+            right += 1
+    return hits, right
+
+
+def _recalls(rows: Sequence[tuple[float, float, bool]]) -> dict[str, Any]:
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    height, share, hit = table[:, 0], table[:, 1], table[:, 2] > 0
+    counted = (height >= HEIGHTS_PX[0]) & (share >= SHARES[0])
+    named = {"all": counted}
+    for low, high in pairwise(HEIGHTS_PX):
+        named[f"{low}-{high} px" if high < 10_000 else f"over {low} px"] = counted & (height >= low) & (height < high)
+    for least, most in pairwise(SHARES):
+        named[f"visible {least:g}-{min(most, 1.0):g}"] = counted & (share >= least) & (share < most)
+    return {name: _share(hit[chosen]) for name, chosen in named.items()}
+
+
+def _share(hit: NDArray[np.bool_]) -> dict[str, Any]:
+    low, high = wilson(int(hit.sum()), len(hit)) if len(hit) else (0.0, 1.0)
+    return {
+        "recall": round(float(hit.mean()), 4) if len(hit) else None,
+        "people": len(hit),
+        "interval_95": [round(low, 4), round(high, 4)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shops", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=12.0)
+    parser.add_argument("--only", choices=("speed", "realism"))
+    arguments = parser.parse_args()
+    path = RESULTS / "renderer.json"
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if arguments.only != "realism":
+        kinds: tuple[Prefer, ...] = ("software", "gl")
+        results["speed"] = {
+            f"{kind} {size[0]}x{size[1]}": ticks_per_second(kind, size, arguments.seconds)
+            for kind in kinds
+            for size in (SIZE, (640, 360))
+        } | {"measured_on": describe()}
+    if arguments.only != "speed":
+        results["realism"] = realism(arguments.shops, "software") | {"measured_on": describe()}
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({name: {k: v for k, v in part.items() if k != "measured_on"} for name, part in results.items()},
+                     indent=1))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""`retail-ray train-demo-models`: the weights of the demo, again from seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from retail_ray.refusals import refusals
+
+
+@click.command("train-demo-models")
+@click.option(
+    "--full/--smoke", default=False, help="The whole recipe (hours on a CPU), or two minutes to prove it works."
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo-models"), show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0, 999), default=0, show_default=True, help="0 is the shipped weights' seed."
+)
+@click.option("--threads", type=click.IntRange(0, 256), default=0, help="Threads of PyTorch; 0: all cores.")
+def train_demo_models(out: Path, *, full: bool, seed: int, threads: int) -> None:
+    """Render training data from seeds and train the demo's detector, embedder and segmenter.
+
+    A second start with the same folder goes on with the stage that was cut off.
+    """
+    with refusals():
+        from retail_ray.runtime.demo_models import train_demo_models as train
+
+        result = train(out, "full" if full else "smoke", seed, lambda text: click.echo(text, err=True), threads)
+    for name in ("detector", "embedder", "segmenter"):
+        stage = result["stages"][name]
+        click.echo(f"{out / stage['out_file']}  {stage['size_bytes']} bytes  sha256 {stage['sha256']}")
