@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -23,7 +25,8 @@ def train_demo_models(out: Path, *, full: bool, seed: int, threads: int) -> None
 
     A second start with the same folder goes on with the stage that was cut off.
     """
-    with refusals():
+    # ultralytics speaks on stdout, which belongs to the result alone.
+    with refusals(), redirect_stdout(sys.stderr):
         from retail_ray.runtime.demo_models import train_demo_models as train
 
         result = train(out, "full" if full else "smoke", seed, lambda text: click.echo(text, err=True), threads)

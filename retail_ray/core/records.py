@@ -24,7 +24,8 @@ class DetectionRows:
     frame_index, time_us: (N,) int64. xyxy_px: (N, 4) float32 native pixels. confidence: (N,) float32.
     local_id: (N,) int64, -1 where no tracklet took the box. foot_px: (N, 2) float32.
     foot_source: (N,) int8, index into FOOT_SOURCES. floor_xy_m: (N, 2) float64, NaN without calibration.
-    visible_share: (N,) float32 in [0, 1], an estimate. mask_rle: N COCO counts or None; mask_hw: their frame size.
+    visible_share: (N,) float32 in [0, 1], an estimate, NaN without tracklet.
+    mask_rle: N COCO counts or None; mask_hw: their frame size.
     """
 
     camera_id: str

@@ -24,6 +24,7 @@ def detection_columns(records: Sequence[Any]) -> dict[str, Any]:
     boxes, feet = joined("xyxy_px", (0, 4), np.float32), joined("foot_px", (0, 2), np.float32)
     floor = joined("floor_xy_m", (0, 2), np.float64)
     local_id = joined("local_id", (0,), np.int64)
+    visible = joined("visible_share", (0,), np.float32)
     source = joined("foot_source", (0,), np.int8).astype(np.int32)
     return {
         "camera_id": _cameras(records),
@@ -37,7 +38,7 @@ def detection_columns(records: Sequence[Any]) -> dict[str, Any]:
         "foot_source": pa.DictionaryArray.from_arrays(pa.array(source), pa.array(FOOT_SOURCES)),
         "floor_x_m": pa.array(floor[:, 0], mask=np.isnan(floor[:, 0])),
         "floor_y_m": pa.array(floor[:, 1], mask=np.isnan(floor[:, 1])),
-        "visible_share": joined("visible_share", (0,), np.float32),
+        "visible_share": pa.array(visible, mask=np.isnan(visible)),
         "mask": _masks(records),
     }
 

@@ -79,7 +79,12 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column("foot_source", _WORD, "box, mask, or estimated where the feet are hidden"),
         _column("floor_x_m", pa.float64(), "foot point on the floor; NULL without calibration", "m", nullable=True),
         _column("floor_y_m", pa.float64(), "foot point on the floor; NULL without calibration", "m", nullable=True),
-        _column("visible_share", pa.float32(), "estimated share of the person not hidden, 0 to 1"),
+        _column(
+            "visible_share",
+            pa.float32(),
+            "estimated share of the person not hidden, 0 to 1; NULL for a box without tracklet",
+            nullable=True,
+        ),
         _column("mask", MASK, "COCO run-length mask of key frames: size [height, width], counts", nullable=True),
     ),
     "tracklets": _table(

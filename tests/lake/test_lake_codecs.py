@@ -97,7 +97,7 @@ def detection_rows(draw: st.DrawFn) -> DetectionRows:
         foot_px=floats((n, 2), np.float32, allow_nan=False, allow_infinity=False),
         foot_source=draw(hnp.arrays(np.int8, n, elements=st.integers(0, 2))),
         floor_xy_m=floats((n, 2), np.float64),
-        visible_share=floats(n, np.float32, min_value=0, max_value=1),
+        visible_share=draw(hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32) | st.just(np.nan))),
         mask_rle=masks,
         mask_hw=(draw(st.integers(1, 5000)), 720) if has_mask else (0, 0),
     )
