@@ -34,8 +34,10 @@ class ClipWriter:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.thread_count = 1
+        # Without B-frames, as cameras have it, and without mbtree: with them x264 gives other bytes from run to run.
         stream.options = {
-            "crf": str(crf), "preset": "veryfast", "g": str(max(1, round(4 * fps))), "bf": "2", "flags": "+bitexact",
+            "crf": str(crf), "preset": "veryfast", "g": str(max(1, round(4 * fps))), "bf": "0", "flags": "+bitexact",
+            "x264-params": "mbtree=0",
         }  # fmt: skip
         self._stream = stream
 
