@@ -14,23 +14,22 @@ from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer, pack_s
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_S, from_us
 from retail_ray.core.types import Observations
-from retail_ray.identity.association import (
-    Choice,
-    Geometry,
-    decide,
-    geometry,
-    likeness,
-    per_person,
-    spans,
-    total_score,
-)
+from retail_ray.identity.association import Choice, Evidence, Folded, decide, fold
+from retail_ray.identity.entrances import Entrance, birth_cost
+from retail_ray.identity.evidence import Floats, probability
 from retail_ray.identity.index import PrototypeIndex
+from retail_ray.identity.looks import LooksModel, likeness
+from retail_ray.identity.pairs import PairTable, Rows
+from retail_ray.identity.past import Remembered, recognised
+from retail_ray.identity.revision import Change, revise
 from retail_ray.identity.settings import GalleryLive, GallerySettings
 from retail_ray.identity.tracklets import Tracklet, sightings
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _PRESENT_US = 2 * US_PER_S
 _FORGET_TICKS = 16
+_LEAST_AREA_M2 = 30.0
+_CERTAIN_NATS, _CERTAIN_TICKS = 5.0, 5
 _NAN = float("nan")
 
 Key = tuple[int, int]
@@ -40,7 +39,7 @@ Kind = Literal["session", "create", "assign", "merge", "split"]
 
 @dataclass(slots=True)
 class _Person:
-    """The tracklets linked to one identity, in the order of the links."""
+    """The tracklets in memory that are linked to one identity, in the order of the links."""
 
     tracklets: list[Key] = field(default_factory=list)
 
@@ -48,24 +47,44 @@ class _Person:
 class Gallery:
     """Links the tracklets of all cameras of a site to people, tick by tick.
 
-    A person is linked when likeness and floor are clear, and new when nothing fits or a decision has waited too
-    long; every tracklet ends up with an identity. Cameras are worked in the order of their names.
+    A person is linked when the evidence is clear, and new when nothing fits or a decision has waited too long; every
+    tracklet ends up with an identity. Every few seconds links are revised. Cameras are worked in the order of their
+    names.
     """
 
-    def __init__(self, settings: GallerySettings, site_id: str, run_id: str, cameras: Sequence[CameraView]) -> None:
+    def __init__(
+        self,
+        settings: GallerySettings,
+        site_id: str,
+        run_id: str,
+        cameras: Sequence[CameraView],
+        entrances: Sequence[Entrance] = (),
+    ) -> None:
         self._settings = settings
         self._site_id, self._run_id = site_id, run_id
+        self._entrances = tuple(entrances)
         self._buffer = WatermarkBuffer(cameras, round(settings.tick_s * US_PER_S))
         self._index = PrototypeIndex(settings.faiss_threads)
-        self._tracklets: dict[Key, Tracklet] = {}
-        self._waiting: dict[Key, Tracklet] = {}
-        self._people: dict[int, _Person] = {}
-        self._next_person = 1
-        self._sequence = 0
+        self._looks = LooksModel.shipped(settings)
         self._session_id: str | None = None
         self._session_start_us: int | None = None
         self._resets_us: list[int] = []
+        self._next_person = 1
+        self._sequence = 0
         self._events: list[IdentityEvent] = []
+        self._floor_cells: set[tuple[int, int]] = set()
+        self._forget_everybody()
+
+    def _forget_everybody(self) -> None:
+        self._pairs = PairTable(self._settings)
+        self._rows: dict[Key, int] = {}
+        self._tracklets: dict[Key, Tracklet] = {}
+        self._waiting: dict[Key, Tracklet] = {}
+        self._people: dict[int, _Person] = {}
+        self._past: dict[int, Remembered] = {}
+        self._learnt: set[Key] = set()
+        self._revised_us: int | None = None
+        self._calibrated_us: int | None = None
 
     @property
     def watermark_us(self) -> int:
@@ -112,7 +131,7 @@ class Gallery:
         for camera_id in self._buffer.camera_ids:
             self._buffer.end(camera_id)
         self._events = self.advance(self._buffer.ceil(until_us))
-        self._decide(self._buffer.worked_until_us, forced=True)
+        self._close(self._buffer.worked_until_us)
         events, self._events = self._events, []
         return events
 
@@ -122,10 +141,11 @@ class Gallery:
         return GalleryLive(
             self._session_id,
             self._buffer.worked_until_us,
-            len(self._people),
+            len(self._people.keys() | self._past.keys()),
             len(present),
             len(self._waiting),
             self._buffer.counts,
+            self._looks.version,
         )
 
     def state(self) -> bytes:
@@ -139,25 +159,37 @@ class Gallery:
                 (self._site_id, self._run_id),
                 self._buffer.state(),
                 self._index.snapshot(),
+                self._pairs.state(),
+                list(self._rows),
                 list(self._tracklets.values()),
                 [(number, person.tracklets) for number, person in self._people.items()],
+                list(self._past.items()),
+                (self._looks.same, self._looks.different, self._looks.version),
+                (sorted(self._learnt), sorted(self._floor_cells), self._revised_us, self._calibrated_us),
                 (self._next_person, self._sequence, self._session_id, self._session_start_us, self._resets_us),
             )
         )
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`; cameras that had ended must be ended again."""
-        version, owner, buffer, index, tracklets, people, rest = unpack_state(state)
+        version, owner, *parts = unpack_state(state)
         if (version, owner) != (_STATE_VERSION, (self._site_id, self._run_id)):
             raise DataError(
                 f"the saved gallery is of site '{owner[0]}', run '{owner[1]}', version {version}; this one is "
                 f"'{self._site_id}', '{self._run_id}', {_STATE_VERSION}: local ids of another run mean other people"
             )
+        buffer, index, pairs, rows, tracklets, people, past, looks, rhythm, rest = parts
         self._buffer.restore(buffer)
         self._index.restore(index)
+        self._pairs.restore(pairs)
+        self._rows = {key: row for row, key in enumerate(rows)}
         self._tracklets = {tracklet.key: tracklet for tracklet in tracklets}
         self._waiting = {key: t for key, t in self._tracklets.items() if t.person is None}
         self._people = {number: _Person(keys) for number, keys in people}
+        self._past = dict(past)
+        self._looks = LooksModel(self._settings, *looks)
+        learnt, cells, self._revised_us, self._calibrated_us = rhythm
+        self._learnt, self._floor_cells = set(learnt), set(cells)
         self._next_person, self._sequence, self._session_id, self._session_start_us, self._resets_us = rest
         self._events = []
 
@@ -174,38 +206,59 @@ class Gallery:
             self._begin_session(tick.start_us, "first data")
         self._observe(tick)
         self._decide(tick.end_us, forced=False)
+        self._calibrate(tick.end_us)
+        if self._revised_us is None:
+            self._revised_us = tick.end_us
+        if tick.end_us - self._revised_us >= self._settings.revise_s * US_PER_S:
+            self._revised_us = tick.end_us
+            self._revise(tick.end_us)
         self._forget(tick.end_us)
 
     def _begin_session(self, time_us: int, reason: str) -> None:
         """Embeddings and people of the old session go; whoever was gone before it is decided in the old one."""
         if self._session_id is not None:
-            self._decide(time_us, forced=True, only_gone=True)
+            self._close(time_us, only_gone=True)
         self._session_start_us = time_us
         self._session_id = self._named(time_us)
         self._tell("session", time_us, None, reason=reason)
         self._index.clear()
-        self._people = {}
-        self._tracklets = {key: t for key, t in self._tracklets.items() if not self._is_gone(t, time_us)}
-        for tracklet in self._tracklets.values():
+        present = [(t, self._rows[t.key]) for t in self._tracklets.values() if not self._is_gone(t, time_us)]
+        pairs = self._pairs
+        self._forget_everybody()
+        pairs.keep(np.array([row for _, row in present], np.intp))
+        self._pairs = pairs
+        self._rows = {tracklet.key: row for row, (tracklet, _) in enumerate(present)}
+        for tracklet, _ in present:
             tracklet.forget_looks(time_us)
-        self._waiting = dict(self._tracklets)
+            self._tracklets[tracklet.key] = self._waiting[tracklet.key] = tracklet
+
+    def _close(self, now_us: int, *, only_gone: bool = False) -> None:
+        """The session ends: decide who waits, then look at everything once more."""
+        self._decide(now_us, forced=True, only_gone=only_gone)
+        self._calibrate(now_us, forced=True)
+        self._revise(now_us)
 
     def _observe(self, tick: Tick) -> None:
-        number = tick.start_us // self._buffer.tick_us
-        touched = []
+        rows, until_us, places = [], [], []
         for camera, local_id, first_us, last_us, place in sightings(tick):
             tracklet = self._tracklets.get((camera, local_id))
             if tracklet is None:
                 tracklet = Tracklet(camera, local_id, first_us, last_us, first_us)
-                self._tracklets[camera, local_id] = self._waiting[camera, local_id] = tracklet
-            tracklet.see(number, last_us, place)
-            touched.append(tracklet)
+                self._tracklets[tracklet.key] = self._waiting[tracklet.key] = tracklet
+                self._rows[tracklet.key] = self._pairs.add(camera, first_us)
+            tracklet.last_us = last_us
+            rows.append(self._rows[tracklet.key])
+            until_us.append(last_us)
+            places.append(place)
+        if rows:
+            seen = np.array(places, np.float64)
+            self._pairs.see(np.array(rows, np.intp), np.array(until_us, np.int64), seen)
+            walked = seen[np.isfinite(seen[:, 1]), 1:3]
+            self._floor_cells.update(map(tuple, np.floor(walked).astype(np.int64).tolist()))
         for row, embedding, quality in zip(
             tick.embedding_row.tolist(), tick.embedding, tick.embedding_quality.tolist(), strict=True
         ):
             self._describe(self._tracklets[int(tick.camera[row]), int(tick.local_id[row])], embedding, quality)
-        for tracklet in touched:
-            self._part_if_concurrent(tracklet, tick.end_us)
 
     def _describe(self, tracklet: Tracklet, embedding: NDArray[np.float32], quality: float) -> None:
         kept = tracklet.describe(embedding, quality, self._settings)
@@ -225,25 +278,6 @@ class Gallery:
         if new:
             tracklet.prototype_ids += self._index.add(tracklet.person, np.stack(new))
 
-    def _part_if_concurrent(self, tracklet: Tracklet, now_us: int) -> None:
-        """A track that comes back while another of its camera has its identity: they are two people after all."""
-        if tracklet.person is None:
-            return
-        for key in self._people[tracklet.person].tracklets:
-            other = self._tracklets[key]
-            if other is not tracklet and other.camera == tracklet.camera and other.overlaps(tracklet):
-                self._split(max(tracklet, other, key=lambda t: (t.first_us, t.local_id)), now_us)
-                return
-
-    def _split(self, tracklet: Tracklet, now_us: int) -> None:
-        former = tracklet.person
-        assert former is not None
-        self._people[former].tracklets.remove(tracklet.key)
-        tracklet.person = self._new_person()
-        self._people[tracklet.person].tracklets.append(tracklet.key)
-        self._index.move(tracklet.prototype_ids, tracklet.person)
-        self._tell("split", now_us - 1, tracklet, reason="concurrent in one camera", other=former)
-
     def _decide(self, now_us: int, *, forced: bool, only_gone: bool = False) -> None:
         ready = [t for t in self._waiting.values() if self._is_ready(t, now_us) or forced]
         if only_gone:
@@ -252,49 +286,135 @@ class Gallery:
             return
         for tracklet in ready:
             tracklet.ready_since_us = now_us if tracklet.ready_since_us is None else tracklet.ready_since_us
-        everyone = list(self._tracklets.values())
-        snapshot = spans(everyone)
-        person_of = np.array([-1 if t.person is None else t.person for t in everyone], np.int64)
-        row_of = {t.key: row for row, t in enumerate(everyone)}
+        person_of = self._person_of()
         for camera in sorted({t.camera for t in ready}):
             ours = sorted((t for t in ready if t.camera == camera), key=lambda t: t.local_id)
-            rows = np.array([row_of[t.key] for t in ours], np.intp)
-            linked = np.flatnonzero(person_of >= 0)
-            judged = geometry(snapshot[rows], snapshot[linked], self._settings)
-            self._decide_camera(ours, per_person(judged, person_of[linked]), now_us, forced=forced)
+            rows = np.array([self._rows[t.key] for t in ours], np.intp)
+            people, folded = fold(self._evidence(rows), person_of)
+            self._decide_camera(ours, rows, people, folded, now_us, forced=forced)
             person_of[rows] = [-1 if t.person is None else t.person for t in ours]
 
     def _decide_camera(
-        self, ours: list[Tracklet], against: tuple[NDArray[np.int64], Geometry], now_us: int, *, forced: bool
+        self, ours: list[Tracklet], rows: Rows, people: NDArray[np.int64], folded: Folded, now_us: int, *, forced: bool
     ) -> None:
-        people, judged = against
-        score = total_score(self._likeness(ours, people), judged, self._settings)
+        past_people, past_score = recognised(
+            ours, self._pairs.first[rows], self._past, self._index, self._looks, self._area_m2(), self._settings
+        )
+        score = np.where(folded.spoken(), folded.score(), -np.inf)
+        here = np.searchsorted(people, past_people)
+        gone = ~((here < len(people)) & (people[np.minimum(here, max(len(people) - 1, 0))] == past_people)) if len(people) else np.ones(len(past_people), np.bool_)
+        everybody = np.concatenate([people, past_people[gone]])
+        score = np.concatenate([score, past_score[:, gone] + folded.birth[0][:, None]], axis=1)
         limit_us = self._settings.defer_limit_s * US_PER_S
         tired = np.array([forced or now_us - (t.ready_since_us or now_us) >= limit_us for t in ours])
         for row, (tracklet, choice) in enumerate(zip(ours, decide(score, tired, self._settings), strict=True)):
             if choice.kind == "create":
                 self._link(tracklet, self._new_person(), choice, _reason_new(tracklet, choice), now_us)
-            elif choice.person is not None:
-                reason = _reason(judged, row, choice.person)
-                self._link(tracklet, int(people[choice.person]), choice, reason, now_us)
+            elif choice.kind == "assign" and choice.person is not None:
+                known = choice.person < len(people)
+                reason = _reason(folded, row, choice.person) if known else "looks, out of memory"
+                self._link(tracklet, int(everybody[choice.person]), choice, self._versioned(reason), now_us)
 
-    def _likeness(self, ours: list[Tracklet], people: NDArray[np.int64]) -> NDArray[np.float64]:
-        cosine = np.full((len(ours), len(people)), np.nan)
-        means = {row: mean for row, t in enumerate(ours) if (mean := t.mean()) is not None}
-        if means and len(self._index):
-            found = self._index.search(np.stack(list(means.values())), self._settings.search_neighbours)
-            cosine[list(means)] = likeness(found, people, np.isin(people, self._index.owners))
-        return cosine
+    def _versioned(self, reason: str) -> str:
+        """The likeness that a link rests on is measured on the site; the reason says which measurement."""
+        return f"{reason} (calibration {self._looks.version})" if "looks" in reason else reason
+
+    def _evidence(self, rows: Rows) -> Evidence:
+        """Of these rows against all in memory."""
+        pairs, settings = self._pairs, self._settings
+        gap_s, way, fast = pairs.turns(rows, self._area_m2())
+        same_camera = pairs.camera[rows, None] == pairs.camera[None]
+        veto = (same_camera & (gap_s <= 0)) | fast
+        itself = rows[:, None] == np.arange(len(pairs))[None]
+        looks = np.full(veto.shape, np.nan)
+        if settings.use_looks:
+            looks = self._looks.evidence(self._likeness()[rows])
+        birth = birth_cost(
+            self._entrances, pairs.first, self._session_start_us or 0, pairs.first_us, settings
+        )
+        floor = pairs.floor_evidence(rows)
+        return Evidence(
+            veto & ~itself,
+            np.where(itself, 0.0, floor),
+            np.where(itself, np.nan, looks),
+            np.where(itself, np.inf, gap_s),
+            np.where(itself | (not settings.use_transit), 0.0, way),
+            (pairs.first_us[rows], pairs.first_us),
+            (birth[rows], birth),
+        )
+
+    def _likeness(self) -> Floats:
+        means = [self._tracklets[key].mean() for key in self._rows]
+        dimension = next((len(mean) for mean in means if mean is not None), 1)
+        filled = np.zeros((len(means), dimension), np.float32)
+        for row, mean in enumerate(means):
+            if mean is not None:
+                filled[row] = mean
+        return likeness(filled, self._pairs.camera, self._settings)
+
+    def _calibrate(self, now_us: int, *, forced: bool = False) -> None:
+        """Measure likeness on pairs that are certain without it, each pair once."""
+        if self._calibrated_us is None:
+            self._calibrated_us = now_us
+        due = now_us - self._calibrated_us >= self._settings.calibrate_s * US_PER_S
+        if not (due or forced) or not len(self._pairs) or not self._settings.use_looks:
+            return
+        self._calibrated_us = now_us
+        rows = np.arange(len(self._pairs))
+        keys = list(self._rows)
+        new = np.array([key not in self._learnt for key in keys])
+        fresh = np.triu(new[:, None] | new[None], 1)
+        gap_s, _, _ = self._pairs.turns(rows, self._area_m2())
+        same_camera = self._pairs.camera[:, None] == self._pairs.camera[None]
+        together = self._pairs.floor_evidence(rows)
+        one = ~same_camera & (together >= _CERTAIN_NATS) & (self._pairs.ticks >= _CERTAIN_TICKS)
+        self._looks.learn(self._likeness(), fresh & one, fresh & same_camera & (gap_s <= 0))
+        self._learnt |= {key for key in keys if self._tracklets[key].appearance is not None}
+
+    def _revise(self, now_us: int) -> None:
+        if not self._settings.use_revision or not len(self._pairs):
+            return
+        evidence = self._evidence(np.arange(len(self._pairs)))
+        keys = list(self._rows)
+        for change in revise(evidence, self._person_of(), self._next_person, self._settings):
+            if change.kind == "merge":
+                self._merge(change, now_us)
+            else:
+                self._move(self._tracklets[keys[change.row]], change, now_us)
+
+    def _merge(self, change: Change, now_us: int) -> None:
+        into, other = self._people[change.person], self._people.pop(change.other)
+        for key in other.tracklets:
+            self._tracklets[key].person = change.person
+            self._index.move(self._tracklets[key].prototype_ids, change.person)
+        into.tracklets += other.tracklets
+        if change.other in self._past:
+            remembered = self._past.pop(change.other)
+            if change.person in self._past:
+                self._past[change.person].join(remembered)
+            else:
+                self._past[change.person] = remembered
+            self._index.move(self._index.ids_of(change.other), change.person)
+        self._tell("merge", now_us - 1, None, reason="revision", nats=change.gain, person=change.person, other=change.other)
+
+    def _move(self, tracklet: Tracklet, change: Change, now_us: int) -> None:
+        if change.person not in self._people:
+            self._new_person()
+        self._people[change.other].tracklets.remove(tracklet.key)
+        self._people[change.person].tracklets.append(tracklet.key)
+        tracklet.person = change.person
+        self._index.move(tracklet.prototype_ids, change.person)
+        self._tell("split", now_us - 1, tracklet, reason="revision", nats=change.gain, other=change.other)
 
     def _link(self, tracklet: Tracklet, person: int, choice: Choice, reason: str, now_us: int) -> None:
         del self._waiting[tracklet.key]
         tracklet.person = person
-        self._people[person].tracklets.append(tracklet.key)
+        self._people.setdefault(person, _Person()).tracklets.append(tracklet.key)
         mean = tracklet.mean()
         if mean is not None:
             self._keep(tracklet, [mean, *tracklet.prototypes])
         kind: Kind = "assign" if choice.kind == "assign" else "create"
-        self._tell(kind, now_us - 1, tracklet, reason=reason, choice=choice)
+        self._tell(kind, now_us - 1, tracklet, reason=reason, nats=choice.score, margin=choice.margin)
 
     def _new_person(self) -> int:
         number = self._next_person
@@ -309,25 +429,38 @@ class Gallery:
         tracklet: Tracklet | None,
         *,
         reason: str,
-        choice: Choice | None = None,
+        nats: float = _NAN,
+        margin: float = _NAN,
+        person: int | None = None,
         other: int | None = None,
     ) -> None:
         assert self._session_id is not None
+        sure = np.isfinite(nats) and kind != "create"
         event = IdentityEvent(
             time_us=time_us,
             sequence=self._sequence,
             kind=kind,
             session_id=self._session_id,
-            identity_id=None if tracklet is None else tracklet.person,
+            identity_id=person if tracklet is None else tracklet.person,
             other_identity_id=other,
             camera_id=None if tracklet is None else self._buffer.camera_ids[tracklet.camera],
             local_id=None if tracklet is None else tracklet.local_id,
-            score=_NAN if choice is None else float(np.minimum(choice.score, 1.0)),
-            margin=_NAN if choice is None else choice.margin,
+            score=float(nats) if np.isfinite(nats) else _NAN,
+            margin=float(margin) if np.isfinite(margin) else _NAN,
+            p_same=probability(nats) if sure else _NAN,
             reason=reason,
         )
         self._sequence += 1
         self._events.append(event)
+
+    def _person_of(self) -> NDArray[np.int64]:
+        """(N,) person of each row, -1 where it waits."""
+        people = (self._tracklets[key].person for key in self._rows)
+        return np.array([-1 if person is None else person for person in people], np.int64)
+
+    def _area_m2(self) -> float:
+        """Floor on which anybody was seen."""
+        return max(_LEAST_AREA_M2, float(len(self._floor_cells)))
 
     def _is_gone(self, tracklet: Tracklet, now_us: int) -> bool:
         return now_us - tracklet.last_us >= self._settings.gone_s * US_PER_S
@@ -337,27 +470,38 @@ class Gallery:
         return now_us - tracklet.waiting_since_us >= wait_s * US_PER_S or self._is_gone(tracklet, now_us)
 
     def _forget(self, now_us: int) -> None:
-        """Of people's tracklets that ended long ago keep only the latest, and only its last place."""
+        """Tracklets that ended long ago leave memory; their people stay known by looks and last place."""
         if now_us // self._buffer.tick_us % _FORGET_TICKS:
             return
         horizon_us = now_us - round(self._settings.memory_s * US_PER_S)
-        for person in self._people.values():
-            known = [self._tracklets[key] for key in person.tracklets]
-            old = [t for t in known if t.last_us < horizon_us]
-            if not old:
-                continue
-            latest = max(known, key=lambda t: (t.last_us, t.key))
-            for tracklet in old:
-                tracklet.fade()
-                if tracklet is not latest:
-                    del self._tracklets[tracklet.key]
-                    person.tracklets.remove(tracklet.key)
+        old = [t for t in self._tracklets.values() if t.last_us < horizon_us and t.person is not None]
+        if not old:
+            return
+        for tracklet in old:
+            assert tracklet.person is not None
+            last = tuple(self._pairs.last[self._rows[tracklet.key]].tolist())
+            known = self._past.setdefault(tracklet.person, Remembered(tracklet.last_us, last))
+            known.add(tracklet.first_us, tracklet.last_us, last)
+            person = self._people[tracklet.person]
+            person.tracklets.remove(tracklet.key)
+            if not person.tracklets:
+                del self._people[tracklet.person]
+            del self._tracklets[tracklet.key]
+            self._learnt.discard(tracklet.key)
+        kept = [key for key in self._rows if key in self._tracklets]
+        self._pairs.keep(np.array([self._rows[key] for key in kept], np.intp))
+        self._rows = {key: row for row, key in enumerate(kept)}
 
 
-def _reason(judged: Geometry, row: int, column: int) -> str:
-    if judged.bonus[row, column] == 0:
-        return "appearance"
-    return "appearance and floor" if judged.together[row, column] else "appearance and stitch"
+def _reason(folded: Folded, row: int, column: int) -> str:
+    parts = []
+    if folded.floor[row, column] > 0:
+        parts.append("floor")
+    if folded.looks[row, column] > 0:
+        parts.append("looks")
+    if folded.way[row, column] > 0:
+        parts.append("way")
+    return " and ".join(parts) or "nobody else can have come here"
 
 
 def _reason_new(tracklet: Tracklet, choice: Choice) -> str:

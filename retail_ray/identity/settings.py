@@ -10,58 +10,93 @@ from retail_ray.core.event_time import BufferCounts
 
 @dataclass(frozen=True, slots=True)
 class GallerySettings:
-    """Defaults are for OSNet embeddings, uncalibrated to any site.
-
-    A tracklet's score for a person is its appearance cosine plus `floor_weight` × floor agreement (seen at the
-    same place by another camera) or `stitch_weight` × closeness (its camera lost the person near by, just before).
-    """
+    """How people are told apart. Evidence is counted in nats: the natural log of how many times likelier one person is
+    than two."""
 
     tick_s: float = 0.5
     """Length of a tick of event time."""
-    accept: float = 0.8
-    """Lowest score of a link; below it a tracklet is a new person."""
-    min_margin: float = 0.04
-    """Lead over the next best person that a link needs at once; a smaller one defers the decision."""
     settle_s: float = 1.0
-    """How long a tracklet with an embedding gathers evidence before its first decision."""
-    embedding_wait_s: float = 5.0
+    """How long a tracklet gathers evidence before its first decision."""
+    embedding_wait_s: float = 2.0
     """How long a tracklet without any embedding waits before it is decided by the floor alone."""
     defer_limit_s: float = 3.0
     """How long an unclear decision is put off; after that the tracklet is a new person."""
+    min_margin: float = 1.0
+    """Lead in nats over the next best person that a link needs at once; a smaller one defers the decision."""
     gone_s: float = 1.0
     """A tracklet unseen for so long is decided with what is known."""
-    memory_s: float = 60.0
-    """How long ended tracklets of a person are kept in full; of older ones only the last place stays."""
+    memory_s: float = 120.0
+    """How long ended tracklets are compared with others in full; after that a person is known by looks and last place."""
+    revise_s: float = 5.0
+    """Event time between two searches for links to correct."""
+    revise_margin: float = 1.0
+    """Gain in nats that a correction needs."""
+    false_merge_budget: float = 0.1
+    """Share of links that may be wrong: one that is likelier wrong than that is not made."""
+
     max_speed_m_s: float = 3.0
     """Nobody moves faster on the floor."""
     reach_slack_m: float = 1.0
     """Error allowed to foot points on top of what their covariance says, when speed is judged."""
-    agree_m: float = 1.5
-    """Two cameras that see one person at once place them no farther apart (plus two standard deviations)."""
-    agree_max_m: float = 3.0
-    """Upper limit of that distance, however uncertain the foot points are."""
-    floor_weight: float = 0.5
-    stitch_weight: float = 0.15
-    stitch_gap_s: float = 5.0
-    """Longest gap over which closeness within one camera counts."""
-    unknown_appearance: float = 0.5
-    """Stands for the cosine where one side has no embedding, so that the floor alone can decide."""
+    place_sigma_m: float = 0.25
+    """Error of a place beside its covariance: posture, box noise, clocks of two cameras that differ."""
+    outlier_share: float = 0.05
+    """Share of places that are nowhere near the truth."""
+    neighbourhood_m2: float = 12.0
+    """Two people who are near each other are so by chance within this area."""
+    tick_weight: float = 0.3
+    """Worth of a further tick: the errors of neighbouring ticks are alike."""
+    floor_limit: float = 12.0
+    """Most that the floor may say for or against two tracklets."""
+    wander_m_s: float = 0.7
+    """How far people get from where they were last seen, per second unseen."""
+    transit_limit: float = 4.0
+    """Most that a way between two sightings may say."""
+    birth_cost: float = 2.0
+    """Nats against a person who turns up away from every entrance."""
+    entrance_m: float = 1.5
+    """Within this distance of an entrance people come and go."""
+    opening_s: float = 3.0
+    """Whoever is there when a session begins has come before."""
+
+    same_looks: tuple[float, float] = (0.2, 0.1)
+    """Mean and deviation of the likeness of one person's tracklets, above what the two cameras' people have anyway."""
+    different_looks: tuple[float, float] = (-0.01, 0.075)
+    """The same for two people."""
+    usual_likeness: float = 0.56
+    """Cosine of two different people, until the site's own are known."""
+    looks_limit: float = 4.0
+    """Most that looks may say for or against two tracklets."""
+    calibrate_s: float = 30.0
+    """Event time between two measurements of the site's own likeness."""
+
     prototypes: int = 10
     """Embeddings kept per tracklet beside its mean."""
     prototype_similarity: float = 0.9
     """An embedding this close to a kept prototype adds nothing and is not kept."""
     person_prototypes: int = 40
     """Embeddings kept per person."""
-    search_neighbours: int = 256
-    """Prototypes looked up per tracklet; exact while the gallery holds no more."""
+    search_neighbours: int = 64
+    """Prototypes of people out of memory looked up per tracklet."""
     faiss_threads: int = 1
+
+    use_floor: bool = True
+    use_looks: bool = True
+    use_transit: bool = True
+    use_births: bool = True
+    use_revision: bool = True
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"gallery: {name} must not be negative, found {getattr(self, name)}")
-        if self.tick_s == 0 or self.faiss_threads == 0 or self.search_neighbours == 0:
-            raise ConfigError("gallery: tick_s, faiss_threads and search_neighbours must be above zero")
+            value = getattr(self, name)
+            if isinstance(value, int | float) and not value >= 0:
+                raise ConfigError(f"gallery: {name} must not be negative, found {value}")
+        for name in ("tick_s", "faiss_threads", "search_neighbours", "revise_s", "false_merge_budget"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"gallery: {name} must be above zero, found {getattr(self, name)}")
+        for name in ("same_looks", "different_looks"):
+            if not getattr(self, name)[1] > 0:
+                raise ConfigError(f"gallery: {name} needs a deviation above zero, found {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +104,7 @@ class GalleryLive:
     """The gallery as of `worked_until_us`.
 
     identities: people of this session so far. present: those seen within the last 2 s. waiting: tracklets that
-    are not decided yet.
+    are not decided yet. calibration: how often likeness was measured anew on this site.
     """
 
     session_id: str | None
@@ -78,3 +113,4 @@ class GalleryLive:
     present: int
     waiting: int
     counts: BufferCounts
+    calibration: int = 0

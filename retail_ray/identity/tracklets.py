@@ -1,4 +1,4 @@
-"""What the gallery remembers of one camera's track: when, where on the floor, and how it looks."""
+"""What the gallery remembers of one camera's track beside the pairs: whose it is, and how it looks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from retail_ray.core.event_time import Tick
 from retail_ray.identity.settings import GallerySettings
 
-TRAIL_TICKS = 10
-"""How many of the last ticks are remembered as places, to compare cameras that see one person at once."""
-
 Place = tuple[float, float, float, float, float, float]
 """(time_us, x_m, y_m, xx, xy, yy): mean position within a tick and its covariance in m²; NaN where unknown."""
 
-_NOWHERE: Place = (np.nan,) * 6
 _LEAST_QUALITY = 1e-3
 
 
@@ -25,8 +21,8 @@ _LEAST_QUALITY = 1e-3
 class Tracklet:
     """One tracklet of camera number `camera`.
 
-    trail: the place of tick n stands at n % TRAIL_TICKS, with n before it. appearance: (D,) float64, sum of
-    quality × embedding, None before the first. person: whom it is linked to, None while it waits.
+    appearance: (D,) float64, sum of quality × embedding, None before the first. person: whom it is linked to, None
+    while it waits. link_nats: evidence of that link when it was made.
     """
 
     camera: int
@@ -35,9 +31,6 @@ class Tracklet:
     last_us: int
     waiting_since_us: int
     ready_since_us: int | None = None
-    first_place: Place = _NOWHERE
-    last_place: Place = _NOWHERE
-    trail: list[tuple[int, Place]] = field(default_factory=lambda: [(-1, _NOWHERE)] * TRAIL_TICKS)
     appearance: NDArray[np.float64] | None = None
     prototypes: list[NDArray[np.float32]] = field(default_factory=list)
     prototype_ids: list[int] = field(default_factory=list)
@@ -46,18 +39,6 @@ class Tracklet:
     @property
     def key(self) -> tuple[int, int]:
         return self.camera, self.local_id
-
-    def overlaps(self, other: Tracklet) -> bool:
-        """Whether both were seen at the same time."""
-        return self.first_us <= other.last_us and other.first_us <= self.last_us
-
-    def see(self, tick_number: int, last_us: int, place: Place) -> None:
-        self.last_us = last_us
-        if place[0] == place[0]:  # not NaN
-            if self.first_place[0] != self.first_place[0]:
-                self.first_place = place
-            self.last_place = place
-            self.trail[tick_number % TRAIL_TICKS] = (tick_number, place)
 
     def describe(
         self, embedding: NDArray[np.float32], quality: float, settings: GallerySettings
@@ -84,11 +65,6 @@ class Tracklet:
         """Embeddings expire with the session; the tracklet waits to be recognised anew."""
         self.appearance, self.prototypes, self.prototype_ids = None, [], []
         self.person, self.waiting_since_us, self.ready_since_us = None, now_us, None
-
-    def fade(self) -> None:
-        """Long ended: only where it was last seen is still of use."""
-        self.appearance, self.prototypes, self.prototype_ids = None, [], []
-        self.trail = [(-1, _NOWHERE)] * TRAIL_TICKS
 
 
 def sightings(tick: Tick) -> Iterable[tuple[int, int, int, int, Place]]:

@@ -71,6 +71,7 @@ class ScoredRows:
     settings: dict[str, Any] | None
     identity: np.ndarray[Any, np.dtype[np.int64]]
     camera_of_tracklet: tuple[str, ...]
+    local_id_of_tracklet: tuple[int, ...]
     tables: dict[str, Columns]
 
 
@@ -95,6 +96,7 @@ def read_scored_rows(root: Path, site_id: str, start_us: int, end_us: int, run_i
             _settings(lake, params),
             numbered["identity"].to_numpy().astype(np.int64),
             tuple(numbered["camera_id"].to_pylist()),
+            tuple(numbered["local_id"].to_pylist()),
             kept,
         )
 

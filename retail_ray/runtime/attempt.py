@@ -131,6 +131,8 @@ class Attempt:
 
     def _watch(self, coordinator: Coordinator) -> None:
         """A recorded camera that works on an epoch without any new frame hangs, whatever it hangs in."""
+        if self._crew.in_turn:
+            return
         limit_s = 2 * self._plan.site.runtime.call_timeout_s
         for status in self._outcome.cameras:
             known = self._progress.get(status.camera_id)

@@ -21,7 +21,12 @@ from retail_ray.runtime.plan import RunPlan
 
 
 class Crew(Protocol):
-    """Cameras, gallery and site of one attempt at a run."""
+    """Cameras, gallery and site of one attempt at a run.
+
+    in_turn: cameras wait for each other here, so that one without new frames need not hang.
+    """
+
+    in_turn: bool
 
     def open_cameras(self) -> tuple[dict[str, CameraFacts], dict[str, str]]:
         """Open all videos; facts of those that work, errors of those that do not."""
@@ -61,15 +66,18 @@ class Experiment:
     """Parts of a run in this process that are replaced, to see what a stage costs or brings.
 
     clients: takes a camera and the site's own models, gives what the camera asks. tracker: gives a camera's tracker,
-    None for the site's own.
+    None for the site's own. heard: is told every message to gallery and site, before they are.
     """
 
     clients: Callable[[str, ModelClients], ModelClients] = lambda _camera_id, own: own
     tracker: Callable[[str], Tracker | None] = lambda _camera_id: None
+    heard: Callable[[Observations], None] = lambda _observations: None
 
 
 class LocalCrew:
     """All in this process, one camera after the other: for debuggers, profilers, and to see what Ray costs."""
+
+    in_turn = True
 
     def __init__(self, plan: RunPlan, clients: ModelClients, experiment: Experiment | None = None) -> None:
         self._plan, self._clients, self._experiment = plan, clients, experiment or Experiment()
@@ -126,6 +134,7 @@ class LocalCrew:
 
     def _build(self, name: str, state: bytes | None) -> CameraPipeline:
         def send(observations: Observations) -> None:
+            self._experiment.heard(observations)
             for host in self._hosts:
                 host.submit(observations)
 

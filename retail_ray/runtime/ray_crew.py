@@ -27,6 +27,8 @@ STATUS_TIMEOUT_S = 10.0
 class RayCrew:
     """Owns the actors of one attempt."""
 
+    in_turn = False
+
     def __init__(self, plan: RunPlan, handles: ServeHandles) -> None:
         site = plan.site
         self._plan, self._handles = plan, handles

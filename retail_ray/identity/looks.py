@@ -1,0 +1,99 @@
+"""How alike two tracklets look, free of what a site's cameras and people have in common, and what that says.
+
+Double centring: the cosine of two tracklets less what each usually has with the people of the other's camera. Light,
+white balance and a crowd of similar clothes raise all cosines alike and drop out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.identity.evidence import Flags, Floats, gaussian_ratio
+from retail_ray.identity.settings import GallerySettings
+
+_PRIOR_PAIRS = 5.0
+_PRIOR_SAME, _PRIOR_DIFFERENT = 40.0, 60.0
+_MOST_PAIRS = 2000.0
+_NARROWEST = 0.03
+
+
+def likeness(means: NDArray[np.float32], camera: NDArray[np.int64], settings: GallerySettings) -> Floats:
+    """(N, N) centred likeness of N tracklets by their mean embeddings (N, D), normalised, or zero where unknown.
+
+    NaN where either has none. Rounded, so that the last bits, which depend on the number of rows, decide nothing.
+    """
+    cosine = np.asarray(means @ means.T, np.float64)
+    described = np.einsum("nd,nd->n", means, means) > 0.5
+    known = described[:, None] & described[None]
+    counted = known & ~np.eye(len(means), dtype=np.bool_)
+    cameras, place = np.unique(camera, return_inverse=True)
+    belongs = (place[:, None] == np.arange(len(cameras))[None]).astype(np.float64)
+    sums = np.where(counted, cosine, 0.0) @ belongs + settings.usual_likeness * _PRIOR_PAIRS
+    usual = sums / (counted.astype(np.float64) @ belongs + _PRIOR_PAIRS)
+    members = np.maximum(belongs[described].sum(axis=0), 1.0)
+    between = belongs[described].T @ usual[described] / members[:, None]
+    between = np.where(between > 0, between, settings.usual_likeness)
+    both = 0.5 * (between + between.T)
+    centred = cosine - usual[:, place] - usual[:, place].T + both[place][:, place]
+    return np.asarray(np.where(known, np.round(centred, 4), np.nan))
+
+
+@dataclass(slots=True)
+class Moments:
+    """Mean and deviation of values seen so far, starting from a prior that counts as `pairs` values."""
+
+    mean: float
+    deviation: float
+    pairs: float
+
+    def learn(self, values: Floats) -> None:
+        """Take in values; old ones fade once there are many, so that a new light is followed."""
+        if not len(values):
+            return
+        kept = min(self.pairs, max(_MOST_PAIRS - len(values), 0.0))
+        total = kept + len(values)
+        square = (kept * (self.deviation**2 + self.mean**2) + float(np.square(values).sum())) / total
+        self.mean = (kept * self.mean + float(values.sum())) / total
+        self.deviation = max(float(np.sqrt(max(square - self.mean**2, 0.0))), _NARROWEST)
+        self.pairs = total
+
+
+@dataclass(slots=True)
+class LooksModel:
+    """What a likeness says, measured on this site: concurrent tracklets of one camera are two people for certain,
+    tracklets of two cameras that keep to one place are one.
+
+    version: how often it was measured; 0 holds the shipped defaults.
+    """
+
+    settings: GallerySettings
+    same: Moments
+    different: Moments
+    version: int = 0
+
+    @staticmethod
+    def shipped(settings: GallerySettings) -> LooksModel:
+        return LooksModel(
+            settings,
+            Moments(*settings.same_looks, _PRIOR_SAME),
+            Moments(*settings.different_looks, _PRIOR_DIFFERENT),
+        )
+
+    def evidence(self, likeness: Floats) -> Floats:
+        """Nats of likenesses of any shape; NaN stays NaN."""
+        same, different = (self.same.mean, self.same.deviation), (self.different.mean, self.different.deviation)
+        return gaussian_ratio(likeness, same, different, self.settings.looks_limit)
+
+    def learn(self, likeness: Floats, same: Flags, different: Flags) -> bool:
+        """Take in pairs that are certain without looks; whether anything was learnt."""
+        known = np.isfinite(likeness)
+        positives, negatives = likeness[known & same], likeness[known & different]
+        if not len(positives) + len(negatives):
+            return False
+        self.same.learn(positives)
+        self.different.learn(negatives)
+        self.version += 1
+        return True

@@ -1,0 +1,143 @@
+"""The tracklets in memory as arrays, and what the floor has said so far about every pair of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.core.time import US_PER_S
+from retail_ray.identity.evidence import Flags, Floats, in_turn, same_place, too_fast
+from retail_ray.identity.settings import GallerySettings
+
+Rows = NDArray[np.intp]
+_FIRST_CAPACITY = 64
+
+
+class PairTable:
+    """Rows are tracklets in order of their first sight; pairs are dense matrices, for speed and simplicity.
+
+    camera, first_us, last_us: (N,) int64. first, last: (N, 6) places (time_us, x_m, y_m, xx, xy, yy), NaN where
+    unknown. floor: (N, N) float32, sum of the ticks' evidence. ticks: (N, N) int32, how many were compared.
+    """
+
+    def __init__(self, settings: GallerySettings) -> None:
+        self._settings = settings
+        self._count = 0
+        self._allocate(_FIRST_CAPACITY)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def camera(self) -> NDArray[np.int64]:
+        return self._camera[: self._count]
+
+    @property
+    def first_us(self) -> NDArray[np.int64]:
+        return self._spans[: self._count, 0]
+
+    @property
+    def last_us(self) -> NDArray[np.int64]:
+        return self._spans[: self._count, 1]
+
+    @property
+    def first(self) -> Floats:
+        return self._places[: self._count, 0]
+
+    @property
+    def last(self) -> Floats:
+        return self._places[: self._count, 1]
+
+    @property
+    def ticks(self) -> NDArray[np.int32]:
+        return self._ticks[: self._count, : self._count]
+
+    def add(self, camera: int, first_us: int) -> int:
+        """A new row at the end; gives its number."""
+        if self._count == len(self._camera):
+            self._grow()
+        row, self._count = self._count, self._count + 1
+        self._camera[row] = camera
+        self._spans[row] = first_us
+        self._places[row] = np.nan
+        return row
+
+    def see(self, rows: Rows, last_us: NDArray[np.int64], places: Floats) -> None:
+        """One tick: rows that were seen in it, until when, and where (T, 6)."""
+        self._spans[rows, 1] = last_us
+        known = np.isfinite(places[:, 0])
+        fresh = known & ~np.isfinite(self._places[rows, 0, 0])
+        self._places[rows[fresh], 0] = places[fresh]
+        self._places[rows[known], 1] = places[known]
+        if not self._settings.use_floor or known.sum() < 2:
+            return
+        at = rows[known]
+        block = np.ix_(at, at)
+        self._floor[block] += same_place(places[known, 1:], places[known, 1:], self._settings).astype(np.float32)
+        self._ticks[block] += 1
+
+    def keep(self, rows: Rows) -> None:
+        """Only these rows stay, in their order; they are numbered anew."""
+        block = np.ix_(rows, rows)
+        camera, spans, places = self._camera[rows], self._spans[rows], self._places[rows]
+        floor, ticks = self._floor[block], self._ticks[block]
+        self._allocate(max(_FIRST_CAPACITY, 2 * len(rows)))
+        self._count = count = len(rows)
+        self._camera[:count], self._spans[:count], self._places[:count] = camera, spans, places
+        self._floor[:count, :count], self._ticks[:count, :count] = floor, ticks
+
+    def floor_evidence(self, rows: Rows) -> Floats:
+        """(T, N) nats of all ticks in which both were placed; 0 where there was none.
+
+        Ticks are alike, so the mean tick counts as often as `tick_weight` of them are, the first one fully.
+        """
+        count = self.ticks[rows].astype(np.float64)
+        mean = np.divide(self._floor[rows, : self._count], count, out=np.zeros_like(count), where=count > 0)
+        worth = np.where(count > 0, 1.0 + self._settings.tick_weight * np.maximum(count - 1, 0), 0.0)
+        limit = self._settings.floor_limit
+        return np.asarray(np.round(np.clip(mean * worth, -limit, limit), 4), np.float64)
+
+    def turns(self, rows: Rows, area_m2: float) -> tuple[Floats, Floats, Flags]:
+        """(T, N) seconds between two sightings, 0 where they were at once; evidence of the way between; too fast."""
+        ours_later = self.first_us[rows, None] > self.last_us[None]
+        gap_us = np.where(ours_later, self.first_us[rows, None] - self.last_us[None], self.first_us[None] - self.last_us[rows, None])
+        gap_s = np.maximum(gap_us, 0) / US_PER_S
+        begin = np.where(ours_later[..., None], self.first[rows, None], self.first[None])
+        end = np.where(ours_later[..., None], self.last[None], self.last[rows, None])
+        offset = begin[..., 1:3] - end[..., 1:3]
+        distance_m = np.hypot(offset[..., 0], offset[..., 1])
+        variance_m2 = 0.5 * (begin[..., 3] + begin[..., 5] + end[..., 3] + end[..., 5])
+        known = np.isfinite(distance_m) & (gap_s > 0)
+        way = np.where(known, in_turn(gap_s, distance_m, variance_m2, area_m2, self._settings), 0.0)
+        fast = known & too_fast(gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings)
+        return gap_s, np.round(way, 4), fast
+
+    def state(self) -> tuple[Any, ...]:
+        count = self._count
+        columns = (self._camera[:count], self._spans[:count], self._places[:count])
+        matrices = (self._floor[:count, :count], self._ticks[:count, :count])
+        return count, *(array.tobytes() for array in (*columns, *matrices))
+
+    def restore(self, state: Sequence[Any]) -> None:
+        count, camera, spans, places, floor, ticks = state
+        self._allocate(max(_FIRST_CAPACITY, 2 * count))
+        self._count = count
+        self._camera[:count] = np.frombuffer(camera, np.int64)
+        self._spans[:count] = np.frombuffer(spans, np.int64).reshape(count, 2)
+        self._places[:count] = np.frombuffer(places, np.float64).reshape(count, 2, 6)
+        self._floor[:count, :count] = np.frombuffer(floor, np.float32).reshape(count, count)
+        self._ticks[:count, :count] = np.frombuffer(ticks, np.int32).reshape(count, count)
+
+    def _allocate(self, capacity: int) -> None:
+        self._camera = np.zeros(capacity, np.int64)
+        self._spans = np.zeros((capacity, 2), np.int64)
+        self._places = np.full((capacity, 2, 6), np.nan)
+        self._floor = np.zeros((capacity, capacity), np.float32)
+        self._ticks = np.zeros((capacity, capacity), np.int32)
+
+    def _grow(self) -> None:
+        state = self.state()
+        self.restore(state)
