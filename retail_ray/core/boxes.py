@@ -87,6 +87,14 @@ def feet_cut_off(xyxy_px: Boxes, frame_hw: tuple[int, int], margin_px: float = 2
     return xyxy_px[:, 3] >= frame_hw[0] - margin_px
 
 
+def feet_covered(xyxy_px: Boxes) -> NDArray[np.bool_]:
+    """(N,) true where the middle of the lower edge lies within the box of somebody nearer, who ends lower."""
+    foot = foot_points(xyxy_px)[:, None]
+    low, high = xyxy_px[None, :, :2], xyxy_px[None, :, 2:]
+    within: NDArray[np.bool_] = (foot > low) & (foot < high)
+    return np.asarray((within[:, :, 0] & within[:, :, 1]).any(axis=1))
+
+
 def standing_feet(xyxy_px: Boxes, aspect: float = 2.6) -> NDArray[np.float32]:
     """(N, 2) where the feet of upright people would be whose boxes are cut below.
 

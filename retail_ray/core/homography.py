@@ -15,6 +15,9 @@ from retail_ray.core.errors import GeometryError
 Matrix = NDArray[np.float64]
 Points = NDArray[np.float64]
 
+# A step of the inverse distortion that no longer matters, as a share of the focal length.
+UNDISTORTED = 1e-11
+
 
 @dataclass(frozen=True, slots=True)
 class Lens:
@@ -30,7 +33,9 @@ class Lens:
         ideal = seen.copy()
         for _ in range(20):
             radial, tangential = self._terms(ideal)
-            ideal = (seen - tangential) / radial[:, None]
+            before, ideal = ideal, (seen - tangential) / radial[:, None]
+            if not (np.abs(ideal - before) > UNDISTORTED).any():
+                break
         return np.asarray(ideal * (fx, fy) + (cx, cy))
 
     def distort(self, points_px: Points) -> Points:
@@ -39,6 +44,13 @@ class Lens:
         ideal = (points_px - (cx, cy)) / (fx, fy)
         radial, tangential = self._terms(ideal)
         return np.asarray((ideal * radial[:, None] + tangential) * (fx, fy) + (cx, cy))
+
+    def reaches(self, ideal_px: Points) -> NDArray[np.bool_]:
+        """(N,) whether (N, 2) ideal pixels lie where the radial polynomial still grows: beyond, pictures fold back."""
+        focal, centre = self.matrix[[0, 1], [0, 1]], self.matrix[:2, 2]
+        k1, k2, _, _, k3 = self.distortion
+        r2 = (((ideal_px - centre) / focal) ** 2).sum(axis=1)
+        return np.asarray(1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)) > 0)
 
     def _terms(self, ideal: Points) -> tuple[NDArray[np.float64], Points]:
         k1, k2, p1, p2, k3 = self.distortion
@@ -50,16 +62,26 @@ class Lens:
 
 
 @dataclass(frozen=True, slots=True)
+class Pose:
+    """Camera matrix (3, 3) and x_camera = rotation (3, 3) @ x_world + translation_m (3,)."""
+
+    matrix: Matrix
+    rotation: Matrix
+    translation_m: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class FloorCalibration:
     """One camera's map between pixels and the floor plane of the site.
 
     `pixel_to_floor` is a (3, 3) homography; points on the far side of the horizon map to NaN.
-    `side` is the sign of the homogeneous weight on the visible floor.
+    `side` is the sign of the homogeneous weight on the visible floor. `pose` where a camera model was given.
     """
 
     pixel_to_floor: Matrix
     lens: Lens | None
     side: float
+    pose: Pose | None = None
 
     def to_floor(self, points_px: NDArray[np.floating]) -> Points:
         """(N, 2) pixels -> (N, 2) float64 metres; NaN above the horizon."""
@@ -143,7 +165,7 @@ def from_camera(
     # A visible floor point has positive depth: the forward map's third row is positive there, so the
     # inverse map's weight is positive too (it is 1 / depth).
     balanced = inverse / np.linalg.norm(inverse)
-    return FloorCalibration(balanced, lens, 1.0)
+    return FloorCalibration(balanced, lens, 1.0, Pose(matrix, pose, np.asarray(translation_m, np.float64)))
 
 
 def rotation_from_quaternion(wxyz: NDArray[np.float64]) -> Matrix:

@@ -28,8 +28,10 @@ from retail_ray.runtime.chunks import ChunkReader, FrameChunk
 from retail_ray.runtime.clients import ModelClients, Pending
 from retail_ray.runtime.embedding import ChosenCrops, choose_crops
 from retail_ray.runtime.pace import Pace
-from retail_ray.runtime.rows import Embeddings, FrameResult, detection_rows, observations, silence
+from retail_ray.runtime.rows import Embeddings, FrameResult, detection_rows, locate, observations, silence
 from retail_ray.tracking.crops import CropSelector
+from retail_ray.tracking.feet import FootFinder
+from retail_ray.tracking.stature import StatureBook
 from retail_ray.tracking.tracklets import TrackletBook
 from retail_ray.vision.crops import scale_to_side
 
@@ -140,8 +142,8 @@ class CameraPipeline:
         self._gaps: list[Gap] = []
         self._last_us: int | None = None
         self._error: str | None = None
-        self._calibration: FloorCalibration | None = None
-        self._calibrated = False
+        self._statures = StatureBook()
+        self._feet: FootFinder | None = None
         self._sized = False
 
     def first_epoch(self) -> int | None:
@@ -170,6 +172,7 @@ class CameraPipeline:
         self._parts.tracklets.restore(saved["tracklets"])
         self._parts.crops.restore(saved["crops"])
         self._parts.coverage.restore(saved["coverage"])
+        self._statures.restore(saved["statures"])
         self._key_slot, self._last_us = saved["key_slot"], saved["last_us"]
 
     def close(self) -> None:
@@ -189,6 +192,7 @@ class CameraPipeline:
             "tracklets": parts.tracklets.state(),
             "crops": parts.crops.state(),
             "coverage": parts.coverage.state(),
+            "statures": self._statures.state(),
             "key_slot": self._key_slot,
             "last_us": self._last_us,
         }
@@ -226,8 +230,9 @@ class CameraPipeline:
         return bool(self._detecting)
 
     def _track(self, chunk: FrameChunk, detections: list[Detections]) -> _Tracked:
-        if not self._calibrated:
-            self._calibration, self._calibrated = self._parts.calibration_of(chunk.letterbox.native_hw), True
+        if self._feet is None:
+            native_hw = chunk.letterbox.native_hw
+            self._feet = FootFinder(self._parts.calibration_of(native_hw), native_hw, self._statures)
         results = [
             self._track_frame(frame, chunk.letterbox, found)
             for frame, found in zip(chunk.frames, detections, strict=True)
@@ -235,7 +240,7 @@ class CameraPipeline:
         for result in results:
             if self._is_key_frame(result) and len(result.tracks):
                 result.masks = self._segment(result)
-            result.locate(self._calibration)
+        locate(results, self._feet)
         patch_hw = self._parts.clients.patch_hw
         crops = None if patch_hw is None else choose_crops(results, self._parts.crops, patch_hw)
         self._book(results, crops)
@@ -248,12 +253,13 @@ class CameraPipeline:
         noted = [] if crops is None else list(zip(crops.place, crops.local_id, crops.quality.tolist(), strict=True))
         ended: list[TrackletRow] = []
         for index, result in enumerate(results):
-            ended += self._parts.tracklets.add(result.tracks, result.floor_xy_m, result.frame.time_us)
+            ended += self._parts.tracklets.add(result.tracks, result.feet.floor_xy_m, result.frame.time_us)
             for (frame, _), local_id, quality in noted:
                 if frame == index:
                     self._parts.tracklets.note_crop(local_id, quality)
         self._rows.tracklets += ended
         self._parts.crops.forget(row.local_id for row in ended)
+        self._statures.forget(row.local_id for row in ended)
 
     def _track_frame(self, frame: DecodedFrame, letterbox: Letterbox, found: Detections) -> FrameResult:
         native = Detections(letterbox.to_native(found.xyxy_px), found.confidence, found.class_id)
@@ -274,13 +280,13 @@ class CameraPipeline:
     def _emit(self) -> None:
         """Turn the chunk whose embeddings were asked for into rows and a message."""
         tracked, self._embedding = self._embedding, None
-        if tracked is None:
+        if tracked is None or self._feet is None:
             return
         parts, results = self._parts, tracked.results
         embeddings = Embeddings.none()
         if tracked.pending is not None:
             embeddings = Embeddings(tracked.place, tracked.pending.result(), tracked.quality)
-        rows = detection_rows(parts.camera_id, results, self._calibration)
+        rows = detection_rows(parts.camera_id, results, self._feet.calibration)
         if len(rows):
             self._rows.detections.append(rows)
         times_us = np.array([result.frame.time_us for result in results], np.int64)
@@ -292,7 +298,7 @@ class CameraPipeline:
         self.status.frames += len(results)
         self.status.people = len(results[-1].tracks)
         self.status.last_frame_us = self._last_us
-        parts.send(observations(parts.camera_id, results, self._calibration, embeddings))
+        parts.send(observations(parts.camera_id, results, embeddings))
 
     def _count_gaps(self, until_us: int | None) -> None:
         """Put lost frames up to `until_us` on the account of coverage; later ones wait, they belong to later epochs."""

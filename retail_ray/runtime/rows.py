@@ -11,16 +11,12 @@ from numpy.typing import NDArray
 from retail_ray.core import boxes
 from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.ports import DecodedFrame
-from retail_ray.core.records import FOOT_SOURCES, DetectionRows
+from retail_ray.core.records import DetectionRows
 from retail_ray.core.types import UNTRACKED, Detections, Masks, Observations, Tracks
+from retail_ray.tracking.feet import BOX, ESTIMATED, Feet, FootFinder
 
-BOX, MASK, ESTIMATED = (FOOT_SOURCES.index(name) for name in ("box", "mask", "estimated"))
 # Untracked boxes below this confidence are the tracker's raw material, not people.
 STORED_CONFIDENCE = 0.25
-# Standard deviation of a foot point as a share of the box height: measured by a box, guessed when cut off.
-FOOT_SIGMA_SHARE = 0.03
-ESTIMATED_SIGMA_SHARE = 0.25
-MIN_FOOT_SIGMA_PX = 2.0
 
 
 @dataclass(slots=True)
@@ -31,23 +27,15 @@ class FrameResult:
     detections: Detections
     tracks: Tracks
     masks: Masks | None = None
-    foot_px: NDArray[np.float32] = field(init=False)
-    foot_source: NDArray[np.int8] = field(init=False)
-    floor_xy_m: NDArray[np.float64] = field(init=False)
+    feet: Feet = field(init=False)
     visible_share: NDArray[np.float32] = field(init=False)
 
-    def locate(self, calibration: FloorCalibration | None) -> None:
-        """Fill in foot points, floor positions and visible shares of the tracks."""
-        xyxy_px, native_hw = self.tracks.xyxy_px, self.frame.native_hw
-        cut_off = boxes.feet_cut_off(xyxy_px, native_hw)
-        self.foot_px = np.where(cut_off[:, None], boxes.standing_feet(xyxy_px), boxes.foot_points(xyxy_px))
-        self.foot_source = np.where(cut_off, ESTIMATED, BOX).astype(np.int8)
-        if self.masks is not None:
-            usable = ~cut_off & (self.masks.area_px > 0)
-            self.foot_px[usable] = self.masks.foot_px[usable]
-            self.foot_source[usable] = MASK
-        self.floor_xy_m = on_floor(self.foot_px, calibration)
-        self.visible_share = boxes.visible_share(xyxy_px)
+
+def locate(results: Sequence[FrameResult], finder: FootFinder) -> None:
+    """Fill in foot points, floor positions and visible shares of a chunk's tracks."""
+    feet = finder.find([r.tracks for r in results], [r.masks for r in results], [r.frame.time_us for r in results])
+    for result, found in zip(results, feet, strict=True):
+        result.feet, result.visible_share = found, boxes.visible_share(result.tracks.xyxy_px)
 
 
 def on_floor(foot_px: NDArray[np.float32], calibration: FloorCalibration | None) -> NDArray[np.float64]:
@@ -78,22 +66,14 @@ def detection_rows(
     )
 
 
-def observations(
-    camera_id: str,
-    results: Sequence[FrameResult],
-    calibration: FloorCalibration | None,
-    embeddings: Embeddings,
-) -> Observations:
+def observations(camera_id: str, results: Sequence[FrameResult], embeddings: Embeddings) -> Observations:
     """The tracked people of a chunk, ordered by (time, local id), with the embeddings of its chosen crops."""
     order = [np.argsort(r.tracks.local_id, kind="stable") for r in results]
     counts = [len(o) for o in order]
 
     def column(name: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(r, name)[o] for r, o in zip(results, order, strict=True)])
+        return np.concatenate([getattr(r.feet, name)[o] for r, o in zip(results, order, strict=True)])
 
-    xyxy_px = np.concatenate([r.tracks.xyxy_px[o] for r, o in zip(results, order, strict=True)])
-    foot_px = np.asarray(column("foot_px"), np.float32)
-    estimated = np.asarray(column("foot_source") == ESTIMATED)
     frame_time_us = np.array([r.frame.time_us for r in results], np.int64)
     starts = np.cumsum([0, *counts[:-1]])
     rows = [starts[i] + int(np.flatnonzero(order[i] == j)[0]) for i, j in embeddings.place]
@@ -103,11 +83,11 @@ def observations(
         frame_time_us=frame_time_us,
         time_us=np.repeat(frame_time_us, counts),
         local_id=np.concatenate([r.tracks.local_id[o] for r, o in zip(results, order, strict=True)]),
-        foot_px=foot_px,
+        foot_px=np.asarray(column("foot_px"), np.float32),
         floor_xy_m=np.asarray(column("floor_xy_m"), np.float64),
-        floor_cov_m2=_covariance(foot_px, xyxy_px, estimated, calibration),
+        floor_cov_m2=np.asarray(column("floor_cov_m2"), np.float64),
         confidence=np.concatenate([r.tracks.confidence[o] for r, o in zip(results, order, strict=True)]),
-        foot_estimated=estimated,
+        foot_estimated=np.asarray(column("foot_source") == ESTIMATED),
         embedding=embeddings.vectors,
         embedding_row=np.array(rows, np.int32),
         embedding_quality=embeddings.quality,
@@ -166,22 +146,9 @@ def _frame_rows(result: FrameResult, calibration: FloorCalibration | None) -> _F
         np.concatenate([tracks.xyxy_px, extra.xyxy_px]),
         np.concatenate([tracks.confidence, extra.confidence]),
         np.concatenate([tracks.local_id, np.full(len(extra), UNTRACKED, np.int64)]),
-        np.concatenate([result.foot_px, extra_feet]).astype(np.float32),
-        np.concatenate([result.foot_source, np.full(len(extra), BOX, np.int8)]),
-        np.concatenate([result.floor_xy_m, on_floor(extra_feet, calibration)]),
+        np.concatenate([result.feet.foot_px, extra_feet]).astype(np.float32),
+        np.concatenate([result.feet.foot_source, np.full(len(extra), BOX, np.int8)]),
+        np.concatenate([result.feet.floor_xy_m, on_floor(extra_feet, calibration)]),
         np.concatenate([result.visible_share, np.full(len(extra), np.nan, np.float32)]),
         (*masks, *(None,) * len(extra)),
     )
-
-
-def _covariance(
-    foot_px: NDArray[np.float32],
-    xyxy_px: NDArray[np.float32],
-    estimated: NDArray[np.bool_],
-    calibration: FloorCalibration | None,
-) -> NDArray[np.float64]:
-    if calibration is None:
-        return np.full((len(foot_px), 2, 2), np.nan)
-    height_px = xyxy_px[:, 3] - xyxy_px[:, 1]
-    share = np.where(estimated, ESTIMATED_SIGMA_SHARE, FOOT_SIGMA_SHARE)
-    return calibration.covariance(foot_px, np.maximum(height_px * share, MIN_FOOT_SIGMA_PX))
