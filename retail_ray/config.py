@@ -241,10 +241,16 @@ class TrackerSettings(Section):
 
 
 class Identity(Section):
-    """First association across cameras; thresholds are cosine similarities."""
+    """Association of tracklets to people, within and across cameras."""
 
-    min_similarity: float = Field(default=0.8, ge=0, le=1, description="least similarity to link two tracklets")
+    false_merge_budget: float = Field(
+        default=0.1, gt=0, le=0.5, description="share of links that may join two people; lower: fewer wrong, more people"
+    )
     tick_s: float = Field(default=0.5, gt=0, le=5, description="event time between decisions, seconds")
+    revise_s: float = Field(default=5.0, gt=0, le=600, description="event time between corrections, seconds")
+    memory_s: float = Field(
+        default=120.0, ge=10, le=3600, description="how long ended tracklets are compared in full, seconds"
+    )
 
 
 class Runtime(Section):

@@ -323,8 +323,7 @@ class Gallery:
         """Of these rows against all in memory."""
         pairs, settings = self._pairs, self._settings
         gap_s, way, fast = pairs.turns(rows, self._area_m2())
-        same_camera = pairs.camera[rows, None] == pairs.camera[None]
-        veto = (same_camera & (gap_s <= 0)) | fast
+        veto = fast
         itself = rows[:, None] == np.arange(len(pairs))[None]
         looks = np.full(veto.shape, np.nan)
         if settings.use_looks:

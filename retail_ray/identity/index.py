@@ -57,6 +57,11 @@ class PrototypeIndex:
             return np.zeros((0, 0 if self._index is None else self._index.d), np.float32)
         return np.asarray(self._index.reconstruct_batch(ids), np.float32)
 
+    def ids_of(self, person: int) -> list[int]:
+        """Prototype ids of one person."""
+        ids: list[int] = self._ids[self._owners == person].tolist()
+        return ids
+
     def move(self, prototype_ids: list[int], person: int) -> None:
         """Give prototypes to another person."""
         self._owners[np.isin(self._ids, prototype_ids)] = person

@@ -72,7 +72,7 @@ class PairTable:
         fresh = known & ~np.isfinite(self._places[rows, 0, 0])
         self._places[rows[fresh], 0] = places[fresh]
         self._places[rows[known], 1] = places[known]
-        if not self._settings.use_floor or known.sum() < 2:
+        if not self._settings.use_floor:
             return
         at = rows[known]
         block = np.ix_(at, at)
@@ -92,13 +92,17 @@ class PairTable:
     def floor_evidence(self, rows: Rows) -> Floats:
         """(T, N) nats of all ticks in which both were placed; 0 where there was none.
 
-        Ticks are alike, so the mean tick counts as often as `tick_weight` of them are, the first one fully.
+        Ticks are alike, so the mean tick counts as often as `tick_weight` of them are, the first one fully. Two
+        tracklets of one camera are two people, the surer the longer both are seen.
         """
         count = self.ticks[rows].astype(np.float64)
         mean = np.divide(self._floor[rows, : self._count], count, out=np.zeros_like(count), where=count > 0)
         worth = np.where(count > 0, 1.0 + self._settings.tick_weight * np.maximum(count - 1, 0), 0.0)
-        limit = self._settings.floor_limit
-        return np.asarray(np.round(np.clip(mean * worth, -limit, limit), 4), np.float64)
+        low, high = -self._settings.floor_doubt, self._settings.floor_limit
+        across = np.clip(mean * worth, low, high)
+        same_camera = self.camera[rows, None] == self.camera[None]
+        at_once = -np.minimum(self._settings.concurrent_cost * count, self._settings.concurrent_limit)
+        return np.asarray(np.round(np.where(same_camera, at_once, across), 4), np.float64)
 
     def turns(self, rows: Rows, area_m2: float) -> tuple[Floats, Floats, Flags]:
         """(T, N) seconds between two sightings, 0 where they were at once; evidence of the way between; too fast."""

@@ -38,16 +38,22 @@ class GallerySettings:
     """Nobody moves faster on the floor."""
     reach_slack_m: float = 1.0
     """Error allowed to foot points on top of what their covariance says, when speed is judged."""
-    place_sigma_m: float = 0.25
+    place_sigma_m: float = 0.3
     """Error of a place beside its covariance: posture, box noise, clocks of two cameras that differ."""
     outlier_share: float = 0.05
     """Share of places that are nowhere near the truth."""
-    neighbourhood_m2: float = 12.0
+    neighbourhood_m2: float = 20.0
     """Two people who are near each other are so by chance within this area."""
     tick_weight: float = 0.3
     """Worth of a further tick: the errors of neighbouring ticks are alike."""
     floor_limit: float = 12.0
-    """Most that the floor may say for or against two tracklets."""
+    """Most that the floor may say for two tracklets."""
+    floor_doubt: float = 4.0
+    """Most that it may say against them: feet that are hidden mislead for long."""
+    concurrent_cost: float = 1.5
+    """Nats a tick against two tracklets of one camera that are seen at once: boxes that are doubled or swapped are rare."""
+    concurrent_limit: float = 9.0
+    """Most that being seen at once by one camera may say."""
     wander_m_s: float = 0.7
     """How far people get from where they were last seen, per second unseen."""
     transit_limit: float = 4.0
@@ -65,7 +71,7 @@ class GallerySettings:
     """The same for two people."""
     usual_likeness: float = 0.56
     """Cosine of two different people, until the site's own are known."""
-    looks_limit: float = 4.0
+    looks_limit: float = 6.0
     """Most that looks may say for or against two tracklets."""
     calibrate_s: float = 30.0
     """Event time between two measurements of the site's own likeness."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
 from retail_ray.analytics.site import SiteOperators
 from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.config import Line, Site, Zone
 from retail_ray.core.event_time import CameraView
+from retail_ray.identity.entrances import Entrance
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.hosts import GalleryHost, SiteHost
@@ -19,8 +22,15 @@ from retail_ray.runtime.plan import RunPlan
 
 def build_gallery_host(plan: RunPlan, starts_us: Mapping[str, int]) -> GalleryHost:
     """starts_us: cameras that take part, with the event time at which each begins."""
-    settings = GallerySettings(tick_s=plan.site.identity.tick_s, accept=plan.site.identity.min_similarity)
-    gallery = Gallery(settings, plan.site.site, plan.run_id, _views(plan.site, starts_us))
+    identity = plan.site.identity
+    settings = GallerySettings(
+        tick_s=identity.tick_s,
+        revise_s=identity.revise_s,
+        memory_s=identity.memory_s,
+        false_merge_budget=identity.false_merge_budget,
+    )
+    entrances = [entrance for line in plan.site.lines if (entrance := entrance_of(plan.site, line)) is not None]
+    gallery = Gallery(settings, plan.site.site, plan.run_id, _views(plan.site, starts_us), entrances)
     return GalleryHost(gallery, plan.stage(GALLERY), plan.site.business_day)
 
 
@@ -34,6 +44,21 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
         cameras=_views(site, starts_us),
     )
     return SiteHost(operators, plan.stage(SITE))
+
+
+def entrance_of(site: Site, line: Line) -> Entrance | None:
+    """The counting line on the floor; None where its camera is not calibrated."""
+    if line.m is not None and line.inside_m is not None:
+        return Entrance(*line.m, line.inside_m)
+    floor = site.camera(line.camera).floor
+    if floor is None or line.px is None or line.inside_px is None:
+        return None
+    # Only the side of the horizon depends on the picture's size, and these points lie on the floor.
+    points = floor.calibration((1080, 1920)).to_floor(np.array([*line.px, line.inside_px]))
+    if not np.isfinite(points).all():
+        return None
+    start, end, inside = ((float(x), float(y)) for x, y in points)
+    return Entrance(start, end, inside)
 
 
 def _views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:

@@ -95,7 +95,7 @@ class CropPolicy:
     per_tracklet_chunk: of a tracklet in one chunk. per_chunk: of all tracklets in one chunk.
     """
 
-    acceptable: float = 0.3
+    acceptable: float = 0.12
     better_by: float = 0.15
     interval_s: float = 1.0
     per_tracklet: int = 10
