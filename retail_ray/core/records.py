@@ -5,6 +5,7 @@ Columns that every table shares (site_id, run_id, config_version, date) are adde
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,8 +78,11 @@ class IdentityEvent:
     """One append-only decision of the gallery; views resolve them to 'which identity has this tracklet'.
 
     kind: 'session' (a new identity session begins), 'create' (first tracklet of an identity), 'assign'
-    (a further tracklet), 'merge' (identity_id absorbs other_identity_id), 'split'.
-    score: similarity behind the decision in [-1, 1]; margin: lead over the next best; NaN where none.
+    (a further tracklet), 'merge' (identity_id absorbs other_identity_id), 'split' (the tracklet leaves
+    other_identity_id and belongs to identity_id, new or known, from then on).
+    score: log-likelihood ratio of the link in nats; margin: its lead over the next best alternative in nats.
+    p_same: calibrated probability that the link is right; of a 'create', that nobody known is this person.
+    NaN where there is none.
     """
 
     time_us: int
@@ -92,6 +96,7 @@ class IdentityEvent:
     score: float
     margin: float
     reason: str
+    p_same: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
