@@ -11,8 +11,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import time as clock
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,17 +74,16 @@ def measure(events: Sequence[IdentityEvent]) -> dict[str, float]:
                 "tracklet_identity_emitted": "tracklet_identity_emitted",
             }
             seconds = {
-                name: _median_s(lambda relation=relation: lake.sql(f"SELECT * FROM {relation}"))  # type: ignore[misc]
-                for name, relation in asked.items()
+                name: _median_s(partial(lake.sql, f"SELECT * FROM {relation}")) for name, relation in asked.items()
             }
     return seconds | {"IdentityMap": _median_s(lambda: IdentityMap().apply_all(events))}
 
 
-def _median_s(work: object) -> float:
+def _median_s(work: Callable[[], object]) -> float:
     spent = []
     for _ in range(5):
         began = time.perf_counter()
-        work()  # type: ignore[operator]
+        work()
         spent.append(time.perf_counter() - began)
     return round(statistics.median(spent), 4)
 

@@ -33,8 +33,10 @@ TITLES = {
 
 
 def _version(text: str) -> IdentityVersion:
-    if text == "emitted" or text == "revised":
-        return text
+    if text == "emitted":
+        return "emitted"
+    if text == "revised":
+        return "revised"
     if text.isdecimal():
         return int(text)
     raise click.BadParameter(f"{text!r}; give emitted, revised or the sequence number of a decision")

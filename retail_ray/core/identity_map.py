@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from retail_ray.core.errors import DataError
 from retail_ray.core.records import IdentityEvent
 
+BEGINNING_US: Final = -(1 << 62)
+END_US: Final = 1 << 62
 Person = tuple[str, int]
 """(session_id, identity_id)."""
 TrackletKey = tuple[str, int]
@@ -31,11 +34,12 @@ class Link:
 
 @dataclass(slots=True)
 class IdentityMap:
-    """The state after some decisions of one run; sessions are kept apart."""
+    """The state after some decisions of one run; sessions are kept apart. sessions: their starts, in order."""
 
     members: dict[Person, dict[TrackletKey, Link]] = field(default_factory=dict)
     owner: dict[tuple[str, TrackletKey], int] = field(default_factory=dict)
     last_sequence: int = -1
+    sessions: dict[str, int] = field(default_factory=dict)
 
     def apply_all(self, events: Iterable[IdentityEvent]) -> set[Person]:
         """Replay in order of sequence; the identities that changed. DataError where a decision comes twice."""
@@ -54,13 +58,24 @@ class IdentityMap:
         """Identities of a tracklet, at most one in each session."""
         return [(name, self.owner[name, key]) for name in sessions if (name, key) in self.owner]
 
+    def session_span_us(self, session_id: str) -> tuple[int, int]:
+        """[start, end): from its own start to the next one's. The first begins with the data, the last is open."""
+        names = list(self.sessions)
+        if session_id not in self.sessions:
+            return BEGINNING_US, END_US
+        place = names.index(session_id)
+        start_us = self.sessions[session_id] if place else BEGINNING_US
+        return start_us, self.sessions[names[place + 1]] if place + 1 < len(names) else END_US
+
     def forget(self, session_id: str) -> None:
         """Drop a session that no decision will speak of again."""
         self.members = {who: links for who, links in self.members.items() if who[0] != session_id}
         self.owner = {place: identity for place, identity in self.owner.items() if place[0] != session_id}
 
     def _apply(self, event: IdentityEvent) -> set[Person]:
-        if event.kind == "session" or event.identity_id is None:
+        if event.kind == "session":
+            return self._begin_session(event)
+        if event.identity_id is None:
             return set()
         target = (event.session_id, event.identity_id)
         if event.kind == "merge":
@@ -73,6 +88,12 @@ class IdentityMap:
         links[key] = Link(event.sequence, event.p_same, founder=not links)
         self.owner[event.session_id, key] = event.identity_id
         return touched
+
+    def _begin_session(self, event: IdentityEvent) -> set[Person]:
+        """Everybody of the session before is changed: it now has an end."""
+        former = list(self.sessions)[-1:]
+        self.sessions.setdefault(event.session_id, event.time_us)
+        return {who for who in self.members if who[0] in former}
 
     def _leave(self, session_id: str, key: TrackletKey) -> set[Person]:
         identity = self.owner.pop((session_id, key), None)

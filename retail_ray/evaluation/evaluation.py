@@ -74,7 +74,9 @@ def load_scene(
     """A lake and its truth, brought together; errors as `evaluate`."""
     known = read_truth(truth)
     try:
-        rows = read_scored_rows(lake, known.of.site_id, known.of.start_us, known.of.end_us, run_id, identities)
+        rows = read_scored_rows(
+            lake, known.of.site_id, known.of.start_us, known.of.end_us, run_id, identities=identities
+        )
         return build_scene(known, rows, rules)
     except (LakeError, DataError) as error:
         raise type(error)(f"{error} (truth: {truth}, site '{known.of.site_id}')") from error

@@ -110,7 +110,12 @@ TABLES: Final[dict[str, pa.Schema]] = {
         ),
         _column("session_id", _WORD, "identity session; identities are numbered within it"),
         _column("identity_id", pa.int64(), "identity that the decision is about", nullable=True),
-        _column("other_identity_id", pa.int64(), "merge: the absorbed one; split: the one that the tracklet leaves", nullable=True),
+        _column(
+            "other_identity_id",
+            pa.int64(),
+            "merge: the absorbed one; split: the one that the tracklet leaves",
+            nullable=True,
+        ),
         _column("camera_id", _WORD, "camera of the tracklet", nullable=True),
         _column("local_id", pa.int64(), "tracklet of that camera", nullable=True),
         _column(

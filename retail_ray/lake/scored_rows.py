@@ -81,6 +81,7 @@ def read_scored_rows(
     start_us: int,
     end_us: int,
     run_id: str | None = None,
+    *,
     identities: IdentityVersion = "revised",
 ) -> ScoredRows:
     """Everything of [start_us, end_us), give or take the error of camera clocks, with identities as of a version.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from retail_ray.analytics.journeys import JourneyBook, JourneySettings
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
 from retail_ray.analytics.site import SiteOperators
@@ -13,7 +14,8 @@ from retail_ray.core.event_time import CameraView
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.hosts import GalleryHost, SiteHost
-from retail_ray.runtime.naming import GALLERY, SITE
+from retail_ray.runtime.journeys import JourneyHost
+from retail_ray.runtime.naming import COORDINATOR, GALLERY, SITE
 from retail_ray.runtime.plan import RunPlan
 
 
@@ -34,6 +36,13 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
         cameras=_views(site, starts_us),
     )
     return SiteHost(operators, plan.stage(SITE))
+
+
+def build_journey_host(plan: RunPlan) -> JourneyHost:
+    """What the coordinator derives of every epoch before it is published."""
+    visits = plan.site.visits
+    settings = JourneySettings(plan.site.business_day, visits.visit_gap_s, visits.bridge_gap_s)
+    return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
 
 
 def _views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:

@@ -224,7 +224,8 @@ def test_a_user_gets_answers(tmp_path: Path) -> None:
     many = user_sql(tmp_path, "FROM line_crossings", max_rows=10)
     assert (len(many.rows), many.truncated) == (10, True)
     tables = {row[0] for row in user_sql(tmp_path, "SHOW TABLES").rows}
-    assert tables == {*TABLES, "journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
+    views = {"journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
+    assert tables == {*TABLES, *views}
     assert user_sql(tmp_path, "DESCRIBE coverage").rows[0][0] == "site_id"
 
 
