@@ -22,9 +22,9 @@ TrackletKey = tuple[str, int]
 class Link:
     """Why a tracklet belongs to its identity.
 
-    sequence: the decision. p_same: probability that it is right, NaN where unknown. founder: the identity began with
+    sequence: the decision that gave the tracklet its identity. p_same: probability that it is right, NaN where unknown. founder: the identity began with
     this tracklet; every identity has exactly one, and p_same of a founder says that nobody known is this person.
-    A merge hangs the absorbed identity on by its founder, which takes the merge's p_same.
+    A merge hangs the absorbed identity on by its founder, which takes the merge's p_same and keeps its place.
     """
 
     sequence: int
@@ -119,7 +119,7 @@ class IdentityMap:
         links = self.members.setdefault(target, {})
         if links:
             founder = next(key for key, link in moved.items() if link.founder)
-            moved[founder] = Link(event.sequence, event.p_same, founder=False)
+            moved[founder] = Link(moved[founder].sequence, event.p_same, founder=False)
         links.update(moved)
         self.owner.update(dict.fromkeys(((event.session_id, key) for key in moved), target[1]))
         return {target, absorbed}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from retail_ray.analytics.journeys import JourneyBook, JourneyFacts
 from retail_ray.core.event_time import pack_state, unpack_state
+from retail_ray.core.identity_map import Person
 from retail_ray.core.records import IdentityEvent, LineCrossing, TrackletRow, ZoneVisit
 from retail_ray.lake.epochs import FileEntry, Stage
 
@@ -20,8 +21,17 @@ class JourneyHost:
     def restore(self, state: bytes) -> None:
         self._book.restore(unpack_state(state))
 
-    def close_epoch(self, epoch: int, entries: Sequence[FileEntry]) -> list[FileEntry]:
-        """Stage the journeys that the epoch's rows change, and the state. entries: what everybody staged of it."""
+    def close_epoch(
+        self,
+        epoch: int,
+        entries: Sequence[FileEntry],
+        staff: Mapping[Person, float] | None = None,
+        groups: Mapping[Person, int] | None = None,
+    ) -> list[FileEntry]:
+        """Stage the journeys that the epoch's rows change, and the state. entries: what everybody staged of it.
+
+        staff, groups: of identities that were assessed anew; see JourneyBook.update.
+        """
 
         def rows(table: str) -> list[object]:
             return list(self._stage.read_records(table, epoch, entries))
@@ -32,6 +42,6 @@ class JourneyHost:
             cast("list[ZoneVisit]", rows("zone_visits")),
             cast("list[LineCrossing]", rows("line_crossings")),
         )
-        journeys = self._book.update(facts, version=epoch)
+        journeys = self._book.update(facts, epoch, staff, groups)
         staged = self._stage.write_records("journeys", journeys, epoch)
         return [*staged, self._stage.write_state(epoch, pack_state(self._book.state()))]
