@@ -22,9 +22,10 @@ TrackletKey = tuple[str, int]
 class Link:
     """Why a tracklet belongs to its identity.
 
-    sequence: the decision that gave the tracklet its identity. p_same: probability that it is right, NaN where unknown. founder: the identity began with
-    this tracklet; every identity has exactly one, and p_same of a founder says that nobody known is this person.
-    A merge hangs the absorbed identity on by its founder, which takes the merge's p_same and keeps its place.
+    sequence: the decision that gave the tracklet its identity. p_same: probability that it is right, NaN where
+    unknown. founder: the identity began with this tracklet; every identity has exactly one, and p_same of a founder
+    says that nobody known is this person. A merge hangs the absorbed identity on by its founder, which takes the
+    merge's p_same and keeps its place.
     """
 
     sequence: int
