@@ -181,7 +181,7 @@ def _run_job(site_path: Path, lake: str | None, *, as_json: bool, **how: Any) ->
 
     site = _load(site_path, lake)
     with _refusals():
-        summary = summarise(Path(site.lake), _work(site, **how))
+        summary = summarise(Path(site.lake), site, _work(site, **how))
     if as_json:
         click.echo(json.dumps(summary, indent=2, default=str))
     else:

@@ -253,6 +253,13 @@ class Identity(Section):
     )
 
 
+class Visits(Section):
+    """When a person's visit is over, and which sights of one zone are one stay."""
+
+    visit_gap_s: float = Field(default=900.0, gt=0, description="a longer absence ends a visit, seconds")
+    bridge_gap_s: float = Field(default=10.0, ge=0, description="longest unseen part of one stay in a zone, seconds")
+
+
 class Runtime(Section):
     """How the work is cut and spread. Epochs and chunks decide which crops are embedded together; no other key here
     changes a result."""
@@ -286,6 +293,7 @@ class Site(Section):
     models: Models = Models()
     tracker: TrackerSettings = TrackerSettings()
     identity: Identity = Identity()
+    visits: Visits = Visits()
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")

@@ -84,6 +84,18 @@ def print_summary(summary: dict[str, Any]) -> None:
     _print_rows(console, "Counting lines", summary["lines"])
     _print_rows(console, "Zones", summary["zones"])
     console.print(f"Identities: {summary['identities']} from {summary['decisions']} tracklets")
+    journeys = summary["journeys"]
+    if journeys["journeys"]:
+        console.print(
+            f"Journeys: {journeys['journeys']}, {journeys['censored']} of them without entry or exit; "
+            f"median {journeys['median_duration_s']:.1f} s as observed"
+        )
+    for row in summary["visitors"]:
+        people = row["people"]
+        console.print(
+            f"Unique visitors {row['day']}: {row['visitors']} identities, estimated {people['low']} to "
+            f"{people['high']} people (95 %); {row['unassessed_links']} of {row['links']} links without probability"
+        )
     for camera_id, error in summary["errors"].items():
         console.print(f"camera '{camera_id}' failed: {error}", style="red", markup=False, soft_wrap=True)
 

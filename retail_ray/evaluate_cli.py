@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from retail_ray.evaluation.evaluation import Evaluation
     from retail_ray.evaluation.measures import Section
+    from retail_ray.lake.identity_views import IdentityVersion
 
 TITLES = {
     "coverage": "Coverage: what the numbers rest on",
@@ -31,18 +32,38 @@ TITLES = {
 }
 
 
+def _version(text: str) -> IdentityVersion:
+    if text == "emitted":
+        return "emitted"
+    if text == "revised":
+        return "revised"
+    if text.isdecimal():
+        return int(text)
+    raise click.BadParameter(f"{text!r}; give emitted, revised or the sequence number of a decision")
+
+
 @click.command()
 @click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
 @click.option("--truth", required=True, type=click.Path(path_type=Path), help="Folder with truth.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON; see docs/evaluation.md.")
 @click.option("--run", "run_id", help="Score this run only; default: all runs of the truth's site and time.")
+@click.option(
+    "--identities",
+    default="revised",
+    show_default=True,
+    metavar="emitted|revised|N",
+    callback=lambda _context, _option, text: _version(text),
+    help="Identities as first decided, after all corrections, or as of decision N (its sequence).",
+)
 @click.option("--all", "every", is_flag=True, help="Also the tables by camera, line, zone, height and visibility.")
-def evaluate(lake: Path, truth: Path, *, as_json: bool, run_id: str | None, every: bool) -> None:
+def evaluate(
+    lake: Path, truth: Path, *, as_json: bool, run_id: str | None, identities: IdentityVersion, every: bool
+) -> None:
     """Score a lake against the truth of the simulated store it was made from."""
     from retail_ray.evaluation.evaluation import evaluate as evaluated
 
     with refusals():
-        result = evaluated(lake, truth, run_id)
+        result = evaluated(lake, truth, run_id, identities=identities)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
@@ -56,7 +77,7 @@ def print_evaluation(result: Evaluation, *, every: bool = False) -> None:
     console, of = Console(), result.truth
     console.print(
         f"\nSite {of.site_id}, layout {of.layout}, seed {of.seed}, {(of.end_us - of.start_us) / 1e6:.0f} s; "
-        f"run {', '.join(result.run_ids)}; lake {result.lake}",
+        f"run {', '.join(result.run_ids)}; identities {result.identities}; lake {result.lake}",
         soft_wrap=True,
         highlight=False,
     )

@@ -10,14 +10,24 @@ from threading import Lock
 from typing import Any
 
 from retail_ray.api import models
-from retail_ray.api.params import FootfallQuery, IntervalQuery, PageQuery, TracksQuery, interval_us, read_cursor
+from retail_ray.api.params import (
+    FootfallQuery,
+    IntervalQuery,
+    JourneysQuery,
+    PageQuery,
+    TracksQuery,
+    interval_us,
+    read_cursor,
+)
 from retail_ray.api.params import write_cursor as cursor_of
 from retail_ray.api.problems import ProblemError, unknown
 from retail_ray.api.site import LiveCamera, LiveSnapshot, LiveState, Named, SiteInfo
 from retail_ray.lake import queries
+from retail_ray.lake.journeys import FoundJourney, JourneyFilter, journey_summary, journeys
 from retail_ray.lake.queries import Bucket, Crossings, Track, Visit, ZoneSummary
 from retail_ray.lake.questions import CameraCoverage, Coverage, Question, coverage, days_on_record
 from retail_ray.lake.views import Lake, open_lake
+from retail_ray.lake.visitors import unique_visitors
 
 
 class Answers:
@@ -125,6 +135,27 @@ class Answers:
             next_cursor=cursor_of(following),
         )
 
+    def journeys(self, query: JourneysQuery) -> models.JourneysAnswer:
+        zone = None if query.zone is None else _known("zone", query.zone, self._site.zones).id
+        wanted = JourneyFilter(zone, query.min_duration_s, query.censored)
+        question, lake = self._question(query), self._open()
+        rows, following = journeys(lake, question, query.limit, read_cursor(query.cursor), wanted)
+        summary = journey_summary(lake, question, wanted)
+        return models.JourneysAnswer(
+            **self._about(coverage(lake, question)),
+            journeys_total=summary.journeys,
+            censored=summary.censored,
+            median_duration_s=summary.median_duration_s,
+            whole_median_duration_s=summary.whole_median_duration_s,
+            journeys=[self._journey(row) for row in rows],
+            next_cursor=cursor_of(following),
+        )
+
+    def visitors(self, query: IntervalQuery) -> models.VisitorsAnswer:
+        question, lake = self._question(query), self._open()
+        days = [models.VisitorsBody(**asdict(found)) for found in unique_visitors(lake, question)]
+        return models.VisitorsAnswer(**self._about(coverage(lake, question)), days=days)
+
     def cameras(self, query: IntervalQuery) -> models.CamerasAnswer:
         found, live = coverage(self._open(), self._question(query)), self._snapshot()
         running = {camera.camera_id: camera for camera in live.cameras} if live is not None else {}
@@ -205,6 +236,31 @@ class Answers:
             **_tracklet(visit),
         )
 
+    def _journey(self, row: FoundJourney) -> models.JourneyBody:
+        return models.JourneyBody(
+            journey_id=row.journey_id,
+            run_id=row.run_id,
+            identity=_identity(row.session_id, row.identity_id),
+            enter_time=self._local(row.enter_us),
+            exit_time=self._local(row.exit_us),
+            duration_s=row.duration_s,
+            censored=row.censored,
+            p_same=row.p_same,
+            converted=row.converted,
+            conversion_source=row.conversion_source,
+            group_id=row.group_id,
+            staff_probability=row.staff_probability,
+            stays=[
+                models.StayBody(
+                    zone_id=stay.zone_id,
+                    enter_time=self._local(stay.enter_us),
+                    exit_time=self._local(stay.exit_us),
+                    dwell_s=stay.dwell_s,
+                )
+                for stay in row.stays
+            ],
+        )
+
     def _track(self, track: Track) -> models.TrackBody:
         return models.TrackBody(
             first_time=self._local(track.first_us),
@@ -262,7 +318,11 @@ def _zone(zone: Named, summary: ZoneSummary) -> models.ZoneBody:
 
 
 def _tracklet(row: Visit | Track) -> dict[str, Any]:
-    identity = None
-    if row.identity_id is not None and row.session_id is not None:
-        identity = models.IdentityBody(session_id=row.session_id, identity_id=row.identity_id)
+    identity = _identity(row.session_id, row.identity_id)
     return {"camera_id": row.camera_id, "run_id": row.run_id, "local_id": row.local_id, "identity": identity}
+
+
+def _identity(session_id: str | None, identity_id: int | None) -> models.IdentityBody | None:
+    if session_id is None or identity_id is None:
+        return None
+    return models.IdentityBody(session_id=session_id, identity_id=identity_id)

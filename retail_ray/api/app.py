@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from retail_ray.api import models, problems
 from retail_ray.api.answers import Answers
-from retail_ray.api.params import FootfallQuery, IntervalQuery, PageQuery, TracksQuery
+from retail_ray.api.params import FootfallQuery, IntervalQuery, JourneysQuery, PageQuery, TracksQuery
 from retail_ray.api.problems import MEDIA_TYPE, Problem
 from retail_ray.api.site import LiveState, SiteInfo
 
@@ -72,6 +72,7 @@ def create_app(
     problems.install(app)
     app.include_router(_health(answers))
     app.include_router(_questions(answers), prefix="/v1")
+    app.include_router(_people(answers), prefix="/v1")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", _page, include_in_schema=False)
     app.middleware("http")(_with_headers)
@@ -134,6 +135,21 @@ def _questions(answers: Answers) -> APIRouter:
     )
     def reset_daily() -> models.ResetAnswer:
         return answers.reset_session()
+
+    return router
+
+
+def _people(answers: Answers) -> APIRouter:
+    """What rests on recognising people."""
+    router = APIRouter(responses=_INVALID, tags=["questions"])
+
+    @router.get("/journeys", summary="Visits of people, with their zone stays", responses=_UNKNOWN)
+    def journeys(query: Annotated[JourneysQuery, Query()]) -> models.JourneysAnswer:
+        return answers.journeys(query)
+
+    @router.get("/visitors", summary="Unique visitors of each business day, as a range")
+    def visitors(query: Annotated[IntervalQuery, Query()]) -> models.VisitorsAnswer:
+        return answers.visitors(query)
 
     return router
 

@@ -175,6 +175,70 @@ class TracksAnswer(_Answer):
     next_cursor: str | None
 
 
+class StayBody(_Body):
+    """One stay in a zone during a journey; several cameras and tracklets may have seen it."""
+
+    zone_id: str
+    enter_time: datetime
+    exit_time: datetime
+    dwell_s: float
+
+
+class JourneyBody(_Body):
+    """One visit of one identity, from entry to exit."""
+
+    journey_id: str
+    run_id: str
+    identity: IdentityBody | None
+    enter_time: datetime
+    exit_time: datetime
+    duration_s: float
+    censored: bool = Field(description="Entry or exit was not seen: the true visit is longer.")
+    p_same: float | None = Field(description="Probability that all its tracklets are one person; null: not known.")
+    converted: bool | None
+    conversion_source: str | None
+    group_id: int | None
+    staff_probability: float | None = Field(description="null: not assessed.")
+    stays: list[StayBody]
+
+
+class JourneysAnswer(_Answer):
+    """Journeys that begin in the interval, in order of entering; the totals are of all pages."""
+
+    journeys_total: int
+    censored: int
+    median_duration_s: float | None = Field(description="Of observed lengths: a lower bound as far as cut off.")
+    whole_median_duration_s: float | None = Field(description="Of the journeys with entry and exit.")
+    journeys: list[JourneyBody]
+    next_cursor: str | None
+
+
+class PeopleRangeBody(_Body):
+    """A number of people that is estimated: expected value, and 95 % interval."""
+
+    expected: float
+    low: int
+    high: int
+    estimated: Literal[True] = True
+
+
+class VisitorsBody(_Body):
+    """Different people of one business day."""
+
+    day: date
+    visitors: int = Field(description="Identities seen for 3 s or more, or that crossed a counting line.")
+    too_short: int = Field(description="Identities that were seen for less, and left out.")
+    people: PeopleRangeBody = Field(description="How many people the visitors are, as links may be wrong.")
+    links: int = Field(description="Decisions that put tracklets together.")
+    unassessed_links: int = Field(description="Those without a probability; they are taken as right.")
+
+
+class VisitorsAnswer(_Answer):
+    """Unique visitors of each business day that the interval touches and that has any."""
+
+    days: list[VisitorsBody]
+
+
 class LiveCameraBody(_Body):
     """A camera of the running site."""
 

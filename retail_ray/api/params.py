@@ -61,6 +61,16 @@ class TracksQuery(PageQuery):
     camera: str | None = Field(None, max_length=200, description="One camera; all of them without it.")
 
 
+class JourneysQuery(PageQuery):
+    """Interval, page and which journeys."""
+
+    zone: str | None = Field(None, max_length=200, description="Journeys with a stay in this zone.")
+    min_duration_s: float | None = Field(None, ge=0, le=1e6, description="Journeys at least so long, seconds.")
+    censored: bool | None = Field(
+        None, description="`false`: only journeys with entry and exit; `true`: only those cut off."
+    )
+
+
 def interval_us(query: IntervalQuery, site: SiteInfo, default: tuple[int, int]) -> tuple[int, int]:
     """[start, end) in event time. A single end is completed to its business day."""
     start = None if query.from_ is None else read_time("from", query.from_, site, end_of_day=False)

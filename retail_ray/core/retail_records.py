@@ -105,8 +105,10 @@ class Journey:
     """One visit with its zone stays in order of entering.
 
     censored: entry or exit was not seen, so enter_us or exit_us is only the first or last sight. p_same: probability
-    that all tracklets of the journey are one person. converted: None where nothing tells; conversion_source says what
-    does. group_id: visits with the same number on one day came together. staff_probability: NaN where not assessed.
+    that all tracklets of the journey are one person, NaN where some link has none. converted: None where nothing
+    tells; conversion_source says what does. group_id: visits with the same number on one day came together.
+    staff_probability: NaN where not assessed. version: the epoch that derived the row; of one identity and business
+    day the newest version holds, as a whole. withdrawn: the identity has no such visit any more.
     """
 
     journey_id: str
@@ -121,6 +123,8 @@ class Journey:
     conversion_source: ConversionSource | None
     group_id: int | None
     staff_probability: float
+    version: int = 0
+    withdrawn: bool = False
 
     @property
     def duration_s(self) -> float:

@@ -18,6 +18,7 @@ from retail_ray.evaluation.queues import queues
 from retail_ray.evaluation.scene import Scene, ScoringRules, build_scene
 from retail_ray.evaluation.tracks import across_cameras, on_floor, per_camera
 from retail_ray.evaluation.visitors import occupancy, unique_visitors
+from retail_ray.lake.identity_views import IdentityVersion
 from retail_ray.lake.scored_rows import read_scored_rows
 from retail_ray.lake.truth import TruthOf, read_truth
 
@@ -34,29 +35,48 @@ class Evaluation:
     truth: TruthOf
     rules: ScoringRules
     sections: dict[str, Section]
+    identities: IdentityVersion = "revised"
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "lake": self.lake,
             "runs": list(self.run_ids),
+            "identities": self.identities,
             "truth": asdict(self.truth),
             "rules": asdict(self.rules),
         } | as_json(self.sections)
 
 
-def evaluate(lake: Path, truth: Path, run_id: str | None = None, rules: ScoringRules | None = None) -> Evaluation:
-    """Score a lake. LakeError or DataError, naming lake and truth, where they do not belong together or are damaged."""
-    scene = load_scene(lake, truth, run_id, rules)
+def evaluate(
+    lake: Path,
+    truth: Path,
+    run_id: str | None = None,
+    rules: ScoringRules | None = None,
+    identities: IdentityVersion = "revised",
+) -> Evaluation:
+    """Score a lake. LakeError or DataError, naming lake and truth, where they do not belong together or are damaged.
+
+    identities: as they were emitted, as revised, or as of a decision.
+    """
+    scene = load_scene(lake, truth, run_id, rules, identities)
     sections = measure(scene, np.random.default_rng(SEED))
-    return Evaluation(str(lake), scene.rows.run_ids, scene.truth.of, scene.rules, sections)
+    return Evaluation(str(lake), scene.rows.run_ids, scene.truth.of, scene.rules, sections, identities)
 
 
-def load_scene(lake: Path, truth: Path, run_id: str | None = None, rules: ScoringRules | None = None) -> Scene:
+def load_scene(
+    lake: Path,
+    truth: Path,
+    run_id: str | None = None,
+    rules: ScoringRules | None = None,
+    identities: IdentityVersion = "revised",
+) -> Scene:
     """A lake and its truth, brought together; errors as `evaluate`."""
     known = read_truth(truth)
     try:
-        rows = read_scored_rows(lake, known.of.site_id, known.of.start_us, known.of.end_us, run_id)
+        rows = read_scored_rows(
+            lake, known.of.site_id, known.of.start_us, known.of.end_us, run_id, identities=identities
+        )
         return build_scene(known, rows, rules)
     except (LakeError, DataError) as error:
         raise type(error)(f"{error} (truth: {truth}, site '{known.of.site_id}')") from error

@@ -70,9 +70,9 @@ _COMMON: Final = ("site_id", "run_id", "config_version")
 _DERIVED: Final = {"zone_visits": ("dwell_s",), "queue_visits": ("wait_s", "service_s"), "journeys": ("duration_s",)}
 _NAN_IS_NULL: Final = {
     "tracklets": ("path_m", "best_crop_quality"),
-    "identity_events": ("score", "margin"),
+    "identity_events": ("score", "margin", "p_same"),
     "queue_metrics": ("avg_wait_s", "max_wait_s"),
-    "journeys": ("staff_probability",),
+    "journeys": ("p_same", "staff_probability"),
 }
 _STAYS_AS_NUMBERS: Final = pa.list_(
     pa.struct(

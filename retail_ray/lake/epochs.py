@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from retail_ray.core.errors import LakeError
 from retail_ray.core.time import BusinessDay
-from retail_ray.lake.codecs import Record, RowContext, encode, schema_of, split_by_day, to_parquet
+from retail_ray.lake.codecs import Record, RowContext, decode, encode, schema_of, split_by_day, to_parquet
 from retail_ray.lake.files import (
     check_name,
     lake_errors,
@@ -97,6 +98,16 @@ class Stage:
         """Stage what this writer needs to go on after the epoch."""
         path = f"_states/{self._run}/{self._writer}-{epoch:06d}.state"
         return self._stage(FileEntry("state", self._writer, "", path, sha256(blob), 0, len(blob)), epoch, blob)
+
+    def read_records(self, table: str, epoch: int, entries: Sequence[FileEntry]) -> list[Record]:
+        """Rows of a table in these staged files of any writer of this run, in the order of the files' names."""
+        found: list[Record] = []
+        for entry in sorted(entries, key=lambda entry: entry.path):
+            if entry.table == table:
+                staged = _staged(self._root, self._run, epoch, entry)
+                with lake_errors("read", staged):
+                    found += decode(table, pq.read_table(staged, partitioning=None))
+        return found
 
     def _stage(self, entry: FileEntry, epoch: int, blob: bytes) -> FileEntry:
         staged = _staged(self._root, self._run, epoch, entry)

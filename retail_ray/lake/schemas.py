@@ -13,7 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 META_TABLE: Final = b"retail_ray.table"
 META_VERSION: Final = b"retail_ray.schema_version"
 
@@ -110,11 +110,34 @@ TABLES: Final[dict[str, pa.Schema]] = {
         ),
         _column("session_id", _WORD, "identity session; identities are numbered within it"),
         _column("identity_id", pa.int64(), "identity that the decision is about", nullable=True),
-        _column("other_identity_id", pa.int64(), "merge: the absorbed one; split: the one left", nullable=True),
+        _column(
+            "other_identity_id",
+            pa.int64(),
+            "merge: the absorbed one; split: the one that the tracklet leaves",
+            nullable=True,
+        ),
         _column("camera_id", _WORD, "camera of the tracklet", nullable=True),
         _column("local_id", pa.int64(), "tracklet of that camera", nullable=True),
-        _column("score", pa.float64(), "similarity behind the decision, -1 to 1", nullable=True),
-        _column("margin", pa.float64(), "lead over the next best", nullable=True),
+        _column(
+            "score",
+            pa.float64(),
+            "log-likelihood ratio of the link; files of version 1: similarity, -1 to 1",
+            "nats",
+            nullable=True,
+        ),
+        _column(
+            "margin",
+            pa.float64(),
+            "lead of the score over the next best alternative; files of version 1: of similarity",
+            "nats",
+            nullable=True,
+        ),
+        _column(
+            "p_same",
+            pa.float64(),
+            "calibrated probability that the link is right, 0 to 1; of a create, that nobody known is this person",
+            nullable=True,
+        ),
         _column("reason", _WORD, "why"),
     ),
     "line_crossings": _table(
@@ -189,7 +212,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
     ),
     "journeys": _table(
         "journeys",
-        "one visit with its zone stays in order",
+        "visits with their zone stays in order; of one identity and day the newest version holds, as a whole",
         _column("journey_id", pa.string(), "name of the visit, unique within site and run"),
         _column("session_id", _WORD, "identity session; NULL where the visit is no identity's", nullable=True),
         _column("identity_id", pa.int64(), "whose visit it is, as resolved when written", nullable=True),
@@ -198,11 +221,18 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column("duration_s", pa.float64(), "exit_time - enter_time", "s"),
         _column("censored", pa.bool_(), "entry or exit was not seen: the true visit is longer"),
         _column("stays", _STAYS, "zone stays in order of entering: zone_id, enter_time, exit_time, dwell_s"),
-        _column("p_same", pa.float64(), "probability that all its tracklets are one person, 0 to 1"),
+        _column(
+            "p_same",
+            pa.float64(),
+            "probability that all its tracklets are one person, 0 to 1; NULL where a link has none",
+            nullable=True,
+        ),
         _column("converted", pa.bool_(), "bought something; NULL where nothing tells", nullable=True),
         _column("conversion_source", _WORD, "pos: a transaction; zone_inferred: was served", nullable=True),
         _column("group_id", pa.int64(), "visits of a day with the same number came together", nullable=True),
         _column("staff_probability", pa.float64(), "probability of being staff; NULL: not assessed", nullable=True),
+        _column("version", pa.int64(), "epoch that derived the row"),
+        _column("withdrawn", pa.bool_(), "the identity has no such visit any more"),
     ),
     "alerts": _table(
         "alerts",

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from retail_ray.core.errors import LakeError
 from retail_ray.core.time import US_PER_S, from_us
+from retail_ray.lake.identity_views import IdentityVersion, identities_as_of
 from retail_ray.lake.schemas import TABLES
 from retail_ray.lake.truth import Columns
 from retail_ray.lake.views import Lake, open_lake
@@ -47,7 +48,7 @@ WITH keys AS ({
     )
 }), known AS (
     SELECT keys.*, identity_id, session_id FROM keys
-    LEFT JOIN (SELECT * FROM tracklet_identity WHERE site_id = $site) USING (run_id, camera_id, local_id)
+    LEFT JOIN (SELECT * FROM {{identities}} WHERE site_id = $site) USING (run_id, camera_id, local_id)
 )
 SELECT *, row_number() OVER (ORDER BY run_id, camera_id, local_id) - 1 AS tracklet,
        CASE WHEN identity_id IS NULL THEN {NOBODY}
@@ -75,8 +76,16 @@ class ScoredRows:
     tables: dict[str, Columns]
 
 
-def read_scored_rows(root: Path, site_id: str, start_us: int, end_us: int, run_id: str | None = None) -> ScoredRows:
-    """Everything of [start_us, end_us), give or take the error of camera clocks.
+def read_scored_rows(
+    root: Path,
+    site_id: str,
+    start_us: int,
+    end_us: int,
+    run_id: str | None = None,
+    *,
+    identities: IdentityVersion = "revised",
+) -> ScoredRows:
+    """Everything of [start_us, end_us), give or take the error of camera clocks, with identities as of a version.
 
     LakeError where there is no lake, a file is damaged, or nothing of this site and interval is in it: the message
     says what is.
@@ -84,8 +93,9 @@ def read_scored_rows(root: Path, site_id: str, start_us: int, end_us: int, run_i
     with open_lake(root) as lake:
         params = {"site": site_id, "run": run_id, "start_us": start_us - _SLACK_US, "end_us": end_us + _SLACK_US}
         _require_rows(lake, params)
-        numbered = lake.sql(_NUMBERED, params)
-        tables = {name: _read(lake, name, params) for name in _TABLES if name in TABLES}
+        numbering = _NUMBERED.format(identities=identities_as_of(identities))
+        numbered = lake.sql(numbering, params)
+        tables = {name: _read(lake, name, params, numbering) for name in _TABLES if name in TABLES}
         kept: dict[str, Columns] = {
             name: columns for name, columns in tables.items() if len(next(iter(columns.values())))
         }
@@ -140,14 +150,14 @@ def _time_column(table: str) -> str:
     return str(next(field.name for field in TABLES[table] if pa.types.is_timestamp(field.type)))
 
 
-def _read(lake: Lake, table: str, params: dict[str, Any]) -> Columns:
+def _read(lake: Lake, table: str, params: dict[str, Any], numbering: str) -> Columns:
     names = [field.name for field in TABLES[table] if field.name not in _UNREAD]
     time = _time_column(table)
     mine = f"SELECT {', '.join(names)} FROM {table} WHERE {_MINE.format(time=time)}"
     if table in _TRACKED:
         names.append("tracklet")
         mine = f"""SELECT mine.*, coalesce(tracklet, {NOBODY}) AS tracklet FROM ({mine}) mine
-            LEFT JOIN (SELECT run_id, camera_id, local_id, tracklet FROM ({_NUMBERED})) numbered
+            LEFT JOIN (SELECT run_id, camera_id, local_id, tracklet FROM ({numbering})) numbered
             USING (run_id, camera_id, local_id)"""
     order = ", ".join(name for name in ("camera_id", time, "lane_id", "local_id") if name in names)
     rows = lake.sql(f"SELECT * FROM ({mine}) ORDER BY {order}", params)

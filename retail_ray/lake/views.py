@@ -16,41 +16,11 @@ import pyarrow.parquet as pq
 
 from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake.files import lake_errors
+from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 
-_TRACKLET_IDENTITY: Final = """
-CREATE OR REPLACE VIEW tracklet_identity AS
-WITH RECURSIVE assigned AS (
-    SELECT site_id, run_id, session_id, camera_id, local_id,
-           arg_max(identity_id, sequence) AS identity_id, max(sequence) AS sequence
-    FROM identity_events
-    WHERE kind IN ('create', 'assign', 'split') AND camera_id IS NOT NULL AND local_id IS NOT NULL
-    GROUP BY ALL
-), merges AS (
-    SELECT site_id, run_id, session_id, other_identity_id, identity_id, sequence,
-           lag(sequence, 1, -1) OVER (
-               PARTITION BY site_id, run_id, session_id, other_identity_id ORDER BY sequence) AS earlier
-    FROM identity_events
-    WHERE kind = 'merge'
-), resolved AS (
-    SELECT * FROM assigned
-    UNION ALL
-    SELECT r.site_id, r.run_id, r.session_id, r.camera_id, r.local_id, m.identity_id, m.sequence
-    FROM resolved r JOIN merges m
-      ON m.site_id = r.site_id AND m.run_id = r.run_id AND m.session_id = r.session_id
-     AND m.other_identity_id = r.identity_id AND m.sequence > r.sequence AND m.earlier <= r.sequence
-)
-SELECT site_id, run_id, camera_id, local_id,
-       arg_max(session_id, sequence) AS session_id, arg_max(identity_id, sequence) AS identity_id,
-       max(sequence) AS sequence
-FROM resolved
-GROUP BY site_id, run_id, camera_id, local_id
-"""
-_DETECTIONS_IDENTITY: Final = """
-CREATE OR REPLACE VIEW detections_identity AS
-SELECT d.*, i.session_id, i.identity_id
-FROM detections d LEFT JOIN tracklet_identity i USING (site_id, run_id, camera_id, local_id)
-"""
+_RAW_NAMES: Final = {"journeys": "journey_versions"}
+"""Views of all rows of a table whose own name gives those that hold."""
 
 
 class Lake:
@@ -88,8 +58,8 @@ class Lake:
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
         self._refresh()
-        self._connection.execute(_TRACKLET_IDENTITY)
-        self._connection.execute(_DETECTIONS_IDENTITY)
+        for statement in (*IDENTITY_VIEWS, journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])):
+            self._connection.execute(statement)
 
     def __enter__(self) -> Lake:
         return self
@@ -218,7 +188,8 @@ def _view(root: Path, table: str, has_files: bool, mixed: bool) -> str:
         read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(pattern)}, hive_partitioning = true,
             hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
         source = f"{source} UNION ALL BY NAME {read}"
-    return f"CREATE OR REPLACE VIEW {table} AS SELECT {', '.join(columns)}, date FROM ({source})"
+    name = _RAW_NAMES.get(table, table)
+    return f"CREATE OR REPLACE VIEW {name} AS SELECT {', '.join(columns)}, date FROM ({source})"
 
 
 def _sql_type(kind: pa.DataType) -> str:

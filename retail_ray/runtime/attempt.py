@@ -7,12 +7,13 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
-from retail_ray.core.errors import StuckError
+from retail_ray.core.errors import LakeError, StuckError
 from retail_ray.core.records import CoverageRow
 from retail_ray.lake.codecs import SiteRow
 from retail_ray.lake.epochs import Commit, FileEntry, drop_states, load_states, publish, recover
 from retail_ray.lake.runs import CameraSpan, RunRecord, begin_run, exclusive, finish_run, read_run, supersede
 from retail_ray.runtime.build_camera import CameraFacts
+from retail_ray.runtime.build_site import build_journey_host
 from retail_ray.runtime.camera import CameraStatus, EpochReport
 from retail_ray.runtime.coordinator import CameraProgress, Coordinator
 from retail_ray.runtime.crew import Crew
@@ -51,6 +52,7 @@ class Attempt:
         self._outcome = Outcome(plan.run_id)
         self._committed: Commit | None = None
         self._holes: list[CoverageRow] = []
+        self._journeys = build_journey_host(plan)
 
     def run(self) -> Outcome:
         """LakeError when another job works on this site in this lake."""
@@ -98,6 +100,7 @@ class Attempt:
         if self._committed is not None:
             self._options.on_notice(f"resuming run {self._plan.run_id} after epoch {self._committed.epoch}")
             states = load_states(self._plan.lake, self._committed)
+            self._restore_journeys(states)
         first = self._crew.begin(facts, states)
         for status in self._crew.statuses():
             if status.state == "failed":
@@ -107,6 +110,14 @@ class Attempt:
         if oldest is not None:
             self._crew.open_epoch((oldest + 1) * self._plan.epoch_us)
         return coordinator
+
+    def _restore_journeys(self, states: dict[str, bytes]) -> None:
+        if COORDINATOR not in states:
+            raise LakeError(
+                f"{self._plan.lake}: run '{self._plan.run_id}' was begun by an older version of this program, which "
+                "derived no journeys: start over with --replace"
+            )
+        self._journeys.restore(states[COORDINATOR])
 
     def _drive(self, coordinator: Coordinator) -> None:
         next_status = time.monotonic()
@@ -152,12 +163,13 @@ class Attempt:
             self._failed(report.camera_id, report.error)
 
     def _commit(self, epoch: int, coordinator: Coordinator) -> None:
-        """Close the epoch at gallery and site, then publish everybody's files at once."""
+        """Close the epoch at gallery and site, derive journeys, then publish everybody's files at once."""
         epoch_us = self._plan.epoch_us
         coordinator.committed(epoch)
         following = coordinator.oldest_open()
         close = EpochClose(epoch, (epoch + 1) * epoch_us, None if following is None else (following + 1) * epoch_us)
         entries = [*self._reports.pop(epoch, []), *self._crew.close_epoch(close)]
+        entries += self._journeys.close_epoch(epoch, entries)
         if self._committed is None:
             entries += self._first_rows(epoch)
         self._committed = publish(self._plan.lake, self._plan.context, epoch, entries, {"end_us": close.end_us})

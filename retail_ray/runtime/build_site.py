@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from retail_ray.analytics.journeys import JourneyBook, JourneySettings
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
 from retail_ray.analytics.site import SiteOperators
@@ -16,7 +17,8 @@ from retail_ray.identity.entrances import Entrance
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.hosts import GalleryHost, SiteHost
-from retail_ray.runtime.naming import GALLERY, SITE
+from retail_ray.runtime.journeys import JourneyHost
+from retail_ray.runtime.naming import COORDINATOR, GALLERY, SITE
 from retail_ray.runtime.plan import RunPlan
 
 
@@ -59,6 +61,13 @@ def entrance_of(site: Site, line: Line) -> Entrance | None:
         return None
     start, end, inside = ((float(x), float(y)) for x, y in points)
     return Entrance(start, end, inside)
+
+
+def build_journey_host(plan: RunPlan) -> JourneyHost:
+    """What the coordinator derives of every epoch before it is published."""
+    visits = plan.site.visits
+    settings = JourneySettings(plan.site.business_day, visits.visit_gap_s, visits.bridge_gap_s)
+    return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
 
 
 def _views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from retail_ray.config import Site
 from retail_ray.core.time import US_PER_S
+from retail_ray.lake.questions import Question
 from retail_ray.lake.runs import CameraSpan
-from retail_ray.lake.views import open_lake
+from retail_ray.lake.views import Lake, open_lake
+from retail_ray.lake.visitors import unique_visitors
 from retail_ray.runtime.camera import CameraStatus
 from retail_ray.runtime.local_job import JobResult
 
@@ -35,13 +39,16 @@ _QUESTIONS = {
     "identities": """
         SELECT count(DISTINCT identity_id) AS identities, count(*) AS decisions
         FROM identity_events WHERE run_id = $run AND kind IN ('create', 'assign')""",
+    "journeys": """
+        SELECT count(*) AS journeys, count(*) FILTER (censored) AS censored, median(duration_s) AS median_duration_s
+        FROM journeys WHERE run_id = $run""",
 }
 
 
-def summarise(lake_root: Path, result: JobResult) -> dict[str, Any]:
+def summarise(lake_root: Path, site: Site, result: JobResult) -> dict[str, Any]:
     """JSON-ready numbers of one run."""
     outcome = result.outcome
-    answers = _ask(lake_root, outcome.run_id)
+    answers = _ask(lake_root, site, outcome.run_id)
     expected = sum(row["expected"] for row in answers["cameras"])
     processed = sum(row["processed"] for row in answers["cameras"])
     return {
@@ -62,15 +69,36 @@ def summarise(lake_root: Path, result: JobResult) -> dict[str, Any]:
         "lines": answers["lines"],
         "zones": answers["zones"],
         **answers["identities"][0],
+        "journeys": answers["journeys"][0],
+        "visitors": answers["visitors"],
     }
 
 
-def _ask(lake_root: Path, run_id: str) -> dict[str, list[dict[str, Any]]]:
+def _ask(lake_root: Path, site: Site, run_id: str) -> dict[str, list[dict[str, Any]]]:
     """Where no camera could be opened there may be no lake yet."""
     if not lake_root.exists():
-        return {"cameras": [], "lines": [], "zones": [], "identities": [{"identities": 0, "decisions": 0}]}
+        empty: dict[str, list[dict[str, Any]]] = {name: [] for name in (*_QUESTIONS, "visitors")}
+        none = {"journeys": 0, "censored": 0, "median_duration_s": None}
+        return empty | {"identities": [{"identities": 0, "decisions": 0}], "journeys": [none]}
     with open_lake(lake_root) as lake:
-        return {name: lake.rows(question, {"run": run_id}) for name, question in _QUESTIONS.items()}
+        answers = {name: lake.rows(question, {"run": run_id}) for name, question in _QUESTIONS.items()}
+        return answers | {"visitors": _visitors(lake, site, run_id)}
+
+
+def _visitors(lake: Lake, site: Site, run_id: str) -> list[dict[str, Any]]:
+    """Unique visitors of the run by business day, as a range."""
+    (span,) = lake.rows(
+        "SELECT epoch_us(min(first_time)) AS first_us, epoch_us(max(last_time)) AS last_us FROM tracklets "
+        "WHERE run_id = $run",
+        {"run": run_id},
+    )
+    if span["first_us"] is None:
+        return []
+    question = Question(site.site, site.business_day, span["first_us"], span["last_us"] + 1)
+    return [
+        asdict(found) | {"day": found.day.isoformat(), "estimated": True}
+        for found in unique_visitors(lake, question, run_id=run_id)
+    ]
 
 
 def _work(cameras: Sequence[CameraStatus]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from retail_ray.simulation.event_facts import Columns, Tracklets
 from retail_ray.simulation.event_settings import IdentitySettings
 
 _DECIDED_AFTER_US: Final = US_PER_S
-_ACCEPTED: Final = 0.7
+_LEAST_NATS: Final = 2.2
 _AROUND_US: Final = 60 * US_PER_S
 Name = tuple[str, int]
 Kind = Literal["session", "create", "assign", "merge", "split"]
@@ -38,7 +38,7 @@ class _Draft:
     kind: Kind
     who: tuple[int | None, int | None]
     name: Name | None
-    score: float
+    p_same: float
     reason: str
 
 
@@ -87,8 +87,8 @@ class _Gallery:
 
     def _note(self, at_us: int, kind: Kind, who: tuple[int, int | None], name: Name | None, reason: str) -> None:
         """who: the identity that the decision is about, and the other one of a merge or split."""
-        score = np.nan if kind == "create" else float(np.round(self.rng.uniform(0.75, 0.97), 3))
-        self.drafts.append(_Draft(at_us, kind, who, name, score, reason))
+        p_same = np.nan if kind == "create" else float(np.round(0.98 + 0.02 * self.rng.uniform(0.75, 0.97), 4))
+        self.drafts.append(_Draft(at_us, kind, who, name, p_same, reason))
 
 
 def identify(
@@ -111,13 +111,19 @@ def identify(
             draft.who[1],
             None if draft.name is None else draft.name[0],
             None if draft.name is None else draft.name[1],
-            draft.score,
-            round(draft.score - _ACCEPTED, 3),
+            round(_nats(draft.p_same), 3),
+            round(_nats(draft.p_same) - _LEAST_NATS, 3),
             draft.reason,
+            draft.p_same,
         )
         for sequence, draft in enumerate(sorted(gallery.drafts, key=lambda draft: draft.at_us))
     ]
     return Identities(session_id, events, identity)
+
+
+def _nats(probability: float) -> float:
+    """Log-likelihood ratio that gives this probability where both cases are as likely beforehand."""
+    return float(np.log(probability / (1 - probability)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from retail_ray.api.app import create_app
 from retail_ray.api.site import LiveCamera, LiveSnapshot, Named, SiteInfo
 from retail_ray.core.records import CoverageRow, IdentityEvent, LineCrossing, OccupancyRow, TrackletRow, ZoneVisit
+from retail_ray.core.retail_records import Journey, JourneyStay
 from retail_ray.core.time import to_us
 from retail_ray.lake.codecs import Record, RowContext
 from retail_ray.lake.epochs import Stage, publish
@@ -66,6 +67,12 @@ def fill(root: Path) -> None:
         ],
         "identity_events": [
             IdentityEvent(TEN_US, i, "create", "s1", i, None, "door", i, float("nan"), float("nan"), "new")
+            for i in range(3)
+        ],
+        "journeys": [
+            Journey(f"s1-{i}-1", "s1", i, TEN_US + i * MINUTE_US, TEN_US + (2 * i + 1) * MINUTE_US, i == 2,
+                    (JourneyStay("checkout", TEN_US + i * MINUTE_US, TEN_US + i * MINUTE_US + 9_000_000),) * (i > 0),
+                    (0.9, 1.0, float("nan"))[i], None, None, None, float("nan"), 5)
             for i in range(3)
         ],
         "zone_visits": [

@@ -69,6 +69,62 @@ def test_footfall(client: TestClient) -> None:
     assert [(b["entries"], b["turned_back"]) for b in minutes] == [(1, 0), (1, 0), (0, 1)]
 
 
+def test_journeys(client: TestClient) -> None:
+    found = get(client, f"/v1/journeys?{DAY}")
+    assert (found["journeys_total"], found["censored"], found["next_cursor"]) == (3, 1, None)
+    assert (found["median_duration_s"], found["whole_median_duration_s"]) == (120, 90)
+    first, _, last = found["journeys"]
+    assert (first["journey_id"], first["identity"]) == ("s1-0-1", {"session_id": "s1", "identity_id": 0})
+    assert (first["enter_time"], first["duration_s"], first["stays"]) == ("2026-03-01T10:00:00+05:30", 60, [])
+    assert (first["p_same"], last["p_same"], last["censored"], last["staff_probability"]) == (0.9, None, True, None)
+    assert last["stays"] == [
+        {
+            "zone_id": "checkout",
+            "enter_time": "2026-03-01T10:02:00+05:30",
+            "exit_time": "2026-03-01T10:02:09+05:30",
+            "dwell_s": 9.0,
+        }
+    ]
+    assert found["coverage"]["share"] == 1.0
+
+
+def test_journeys_page_by_page_and_filtered(client: TestClient) -> None:
+    names, cursor = [], ""
+    for _ in range(3):
+        page = get(client, f"/v1/journeys?{DAY}&limit=1{cursor}")
+        names += [journey["journey_id"] for journey in page["journeys"]]
+        assert page["journeys_total"] == 3
+        cursor = f"&cursor={page['next_cursor']}"
+    assert (names, page["next_cursor"]) == (["s1-0-1", "s1-1-1", "s1-2-1"], None)
+    for condition, kept in (
+        ("zone=checkout", ["s1-1-1", "s1-2-1"]),
+        ("min_duration_s=120", ["s1-1-1", "s1-2-1"]),
+        ("censored=false", ["s1-0-1", "s1-1-1"]),
+        ("censored=true&zone=checkout", ["s1-2-1"]),
+    ):
+        found = get(client, f"/v1/journeys?{DAY}&{condition}")
+        assert [journey["journey_id"] for journey in found["journeys"]] == kept
+        assert found["journeys_total"] == len(kept)
+    assert get(client, f"/v1/journeys?{DAY}&zone=bakery", 404)["known"] == ["checkout", "étagère 1/2"]
+    get(client, f"/v1/journeys?{DAY}&min_duration_s=-1", 422)
+
+
+def test_visitors(client: TestClient, empty_client: TestClient) -> None:
+    found = get(client, f"/v1/visitors?{DAY}")
+    assert found["days"] == [
+        {
+            "day": "2026-03-01",
+            "visitors": 3,
+            "too_short": 0,
+            "people": {"expected": 3.0, "low": 3, "high": 3, "estimated": True},
+            "links": 0,
+            "unassessed_links": 0,
+        }
+    ]
+    assert found["coverage"]["share"] == 1.0
+    assert get(empty_client, f"/v1/visitors?{DAY}")["days"] == []
+
+
 def test_zones(client: TestClient) -> None:
     checkout, shelves = get(client, f"/v1/zones?{DAY}")["zones"]
     assert (checkout["visits"], checkout["censored"], checkout["people"]) == (3, 1, 3)
@@ -281,7 +337,7 @@ def test_openapi_is_true(live_client: TestClient, empty_client: TestClient) -> N
     document = get(live_client, "/openapi.json")
     assert set(document["paths"]) == {
         "/healthz", "/readyz", "/v1/site", "/v1/stats", "/v1/footfall", "/v1/zones", "/v1/zones/{zone_id}/visits",
-        "/v1/tracks", "/v1/cameras", "/v1/reset-daily",
+        "/v1/tracks", "/v1/journeys", "/v1/visitors", "/v1/cameras", "/v1/reset-daily",
     }  # fmt: skip
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from click.testing import CliRunner
 
 from retail_ray.cli import main
 from retail_ray.core.errors import DataError, LakeError
-from retail_ray.core.records import LineCrossing
-from retail_ray.core.time import US_PER_S
+from retail_ray.core.records import IdentityEvent, LineCrossing
+from retail_ray.core.time import US_PER_S, BusinessDay
 from retail_ray.evaluation.evaluation import FORMAT, evaluate
 from retail_ray.evaluation.measures import Measure, flat
+from retail_ray.lake.codecs import RowContext
+from retail_ray.lake.epochs import Stage, publish
 from retail_ray.lake.truth import TRUTH_FIELDS
 from tests.evaluation.stores import DURATION_S, FPS, OF, START_US, WALKS, Seen, boxes, perfect, take, write_true
 
@@ -448,6 +451,29 @@ def test_truth_of_other_clips_of_the_same_time_is_refused(tmp_path: Path) -> Non
     renamed = frames | {"camera_id": ["left"] * len(every) + ["roof"] * len(every)}
     with pytest.raises(DataError, match="camera 'right' is in the lake, but the truth"):
         evaluate(lake, write_true(tmp_path / "renamed", frames=renamed))
+
+
+def test_identities_as_emitted_as_revised_and_as_of_a_decision(tmp_path: Path) -> None:
+    """A wrong merge, decided late, is in the revised identities alone."""
+    lake, truth, context = perfect().write(tmp_path / "lake"), tmp_path / "truth", RowContext("shop", "r1", "c1")
+    write_true(truth)
+    nan = float("nan")
+    wrong = IdentityEvent(START_US + 1, 99, "merge", "s1", 1, 2, None, None, 1.0, nan, "looks", 0.6)
+    entries = Stage(lake, context, "gallery", BusinessDay("UTC", time(0))).write_records("identity_events", [wrong], 1)
+    publish(lake, context, 1, entries)
+
+    def identities(*options: str) -> float:
+        words = ["evaluate", "--lake", str(lake), "--truth", str(truth), "--json", *options]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+        return float(json.loads(done.stdout)["visitors"]["identities"]["value"])
+
+    assert identities() == identities("--identities", "revised") == 3
+    assert identities("--identities", "emitted") == identities("--identities", "98") == 4
+    assert identities("--identities", "99") == 3
+    refused = CliRunner().invoke(main, ["evaluate", "--lake", str(lake), "--truth", str(truth), "--identities", "new"])
+    assert refused.exit_code == 2
+    assert "give emitted, revised or the sequence number of a decision" in refused.output
 
 
 def test_command_refuses_with_code_2_and_answers_in_json(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ ROWS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "identity_events": st.builds(
         IdentityEvent, instants, ids, st.sampled_from(["session", "create", "assign", "merge", "split"]), words,
-        st.none() | ids, st.none() | ids, st.none() | words, st.none() | ids, or_nan, or_nan, words,
+        st.none() | ids, st.none() | ids, st.none() | words, st.none() | ids, or_nan, or_nan, words, or_nan,
     ),
     "line_crossings": st.builds(
         LineCrossing, words, words, ids, instants, st.sampled_from(["in", "out"]), st.booleans(),

@@ -7,11 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from retail_ray.core.errors import LakeError, QueryError
-from retail_ray.core.records import CoverageRow, IdentityEvent, LineCrossing
+from retail_ray.core.records import CoverageRow, LineCrossing
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.codecs import Record, RowContext, decode, encode
 from retail_ray.lake.epochs import Stage, publish
@@ -21,7 +19,6 @@ from retail_ray.lake.views import open_lake
 
 CONTEXT = RowContext("shop-1", "r1", "c1")
 DAY = BusinessDay("UTC", time(0))
-NAN = float("nan")
 
 
 def fill(root: Path, table: str, rows: list[Record], epoch: int = 0, context: RowContext = CONTEXT) -> Path:
@@ -169,61 +166,6 @@ def test_threads_may_ask_while_epochs_are_published(tmp_path: Path) -> None:
 # --- identities
 
 
-def resolve(events: list[IdentityEvent]) -> dict[int, int]:
-    """Identity of each tracklet: replay the events one after the other."""
-    current: dict[int, int] = {}
-    for event in events:
-        if event.kind == "merge":
-            for tracklet, identity in current.items():
-                if identity == event.other_identity_id:
-                    current[tracklet] = event.identity_id or 0
-        elif event.local_id is not None:
-            current[event.local_id] = event.identity_id or 0
-    return current
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[IdentityEvent]:
-    events = []
-    for sequence in range(draw(st.integers(1, 14))):
-        kind = draw(st.sampled_from(["create", "assign", "assign", "merge", "merge", "split", "session"]))
-        identity = draw(st.integers(1, 4))
-        other = draw(st.integers(1, 4).filter(lambda o, i=identity: o != i)) if kind in ("merge", "split") else None
-        tracklet = draw(st.integers(1, 5)) if kind in ("create", "assign", "split") else None
-        camera = "door" if tracklet is not None else None
-        events.append(
-            IdentityEvent(sequence, sequence, kind, "s1", identity, other, camera, tracklet, NAN, NAN, "test")  # type: ignore[arg-type]
-        )
-    return events
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=histories(), cut=st.integers(0, 14))
-def test_identities_resolve_like_a_replay(
-    tmp_path_factory: pytest.TempPathFactory, events: list[IdentityEvent], cut: int
-) -> None:
-    root = tmp_path_factory.mktemp("lake")
-    for epoch, part in enumerate([events[:cut], events[cut:]]):
-        if part:
-            fill(root, "identity_events", list(part), epoch)
-    with open_lake(root) as lake:
-        rows = lake.rows("SELECT local_id, identity_id FROM tracklet_identity")
-    assert {row["local_id"]: row["identity_id"] for row in rows} == resolve(events)
-    assert len(rows) == len(resolve(events))
-
-
-def test_sessions_and_runs_do_not_mix(tmp_path: Path) -> None:
-    def create(session: str, tracklet: int, sequence: int) -> Record:
-        return IdentityEvent(sequence, sequence, "create", session, 1, None, "door", tracklet, NAN, NAN, "")
-
-    merge = IdentityEvent(9, 9, "merge", "s2", 7, 1, None, None, NAN, NAN, "")
-    fill(tmp_path, "identity_events", [create("s1", 10, 0), create("s2", 20, 1), merge])
-    fill(tmp_path, "identity_events", [create("s2", 20, 0)], context=RowContext("shop-1", "r2", "c1"))
-    with open_lake(tmp_path) as lake:
-        rows = lake.sql("SELECT run_id, local_id, identity_id FROM tracklet_identity ORDER BY ALL").to_pylist()
-    assert [tuple(row.values()) for row in rows] == [("r1", 10, 1), ("r1", 20, 7), ("r2", 20, 1)]
-
-
 # --- questions of users
 
 REFUSED = {
@@ -282,7 +224,8 @@ def test_a_user_gets_answers(tmp_path: Path) -> None:
     many = user_sql(tmp_path, "FROM line_crossings", max_rows=10)
     assert (len(many.rows), many.truncated) == (10, True)
     tables = {row[0] for row in user_sql(tmp_path, "SHOW TABLES").rows}
-    assert tables == {*TABLES, "tracklet_identity", "detections_identity"}
+    views = {"journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
+    assert tables == {*TABLES, *views}
     assert user_sql(tmp_path, "DESCRIBE coverage").rows[0][0] == "site_id"
 
 

@@ -52,7 +52,16 @@ def town(folder: Path, data: Path) -> Path:
 
 def test_rows_of_all_tables_are_there(undisturbed: dict[str, str]) -> None:
     tables = {path.split("/")[0] for path in undisturbed}
-    assert {"detections", "tracklets", "identity_events", "zone_visits", "occupancy", "coverage", "sites"} <= tables
+    assert {
+        "detections",
+        "tracklets",
+        "identity_events",
+        "zone_visits",
+        "occupancy",
+        "coverage",
+        "sites",
+        "journeys",
+    } <= tables
 
 
 @pytest.mark.parametrize("commits", [1, 3])

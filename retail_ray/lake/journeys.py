@@ -1,0 +1,110 @@
+"""Journeys: the named questions about visits of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from retail_ray.core.retail_records import JourneyStay
+from retail_ray.lake.queries import RowKey
+from retail_ray.lake.questions import Question
+from retail_ray.lake.views import Lake
+
+_MINE: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
+      AND enter_time >= make_timestamptz($start_us) AND enter_time < make_timestamptz($end_us)
+      AND ($zone IS NULL OR list_contains([stay.zone_id FOR stay IN stays], $zone))
+      AND ($min_duration_s IS NULL OR duration_s >= $min_duration_s)
+      AND ($censored IS NULL OR censored = $censored)"""
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyFilter:
+    """zone_id: visits with a stay there. censored: only those cut off, or only whole ones. None: all of them."""
+
+    zone_id: str | None = None
+    min_duration_s: float | None = None
+    censored: bool | None = None
+
+
+ALL_JOURNEYS: Final = JourneyFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundJourney:
+    """One visit as the lake has it; see Journey. p_same, staff_probability: None where not assessed."""
+
+    journey_id: str
+    run_id: str
+    session_id: str | None
+    identity_id: int | None
+    enter_us: int
+    exit_us: int
+    duration_s: float
+    censored: bool
+    p_same: float | None
+    converted: bool | None
+    conversion_source: str | None
+    group_id: int | None
+    staff_probability: float | None
+    stays: tuple[JourneyStay, ...]
+
+    @property
+    def key(self) -> RowKey:
+        return self.enter_us, self.journey_id, self.run_id, 0
+
+
+@dataclass(frozen=True, slots=True)
+class JourneySummary:
+    """Visits that begin in the interval. median_duration_s: of the observed lengths, so a lower bound as far as visits
+    are censored; whole_median_duration_s: of those with entry and exit."""
+
+    journeys: int
+    censored: int
+    median_duration_s: float | None
+    whole_median_duration_s: float | None
+
+
+def journey_summary(lake: Lake, question: Question, wanted: JourneyFilter = ALL_JOURNEYS) -> JourneySummary:
+    row = lake.rows(
+        f"""SELECT count(*) AS journeys, count(*) FILTER (censored) AS censored,
+               quantile_cont(duration_s, 0.5) AS median_duration_s,
+               quantile_cont(duration_s, 0.5) FILTER (NOT censored) AS whole_median_duration_s
+        FROM journeys WHERE {_MINE}""",
+        _params(question, wanted),
+    )[0]
+    return JourneySummary(**row)
+
+
+def journeys(
+    lake: Lake, question: Question, limit: int, after: RowKey | None = None, wanted: JourneyFilter = ALL_JOURNEYS
+) -> tuple[list[FoundJourney], RowKey | None]:
+    """Visits in order of entering, at most `limit`, behind `after`; and the key to go on from, if there are more."""
+    place = dict(zip(("after_us", "after_journey", "after_run"), after or (None,) * 3, strict=False))
+    rows = lake.rows(
+        f"""SELECT journey_id, run_id, session_id, identity_id, epoch_us(enter_time) AS enter_us,
+               epoch_us(exit_time) AS exit_us, duration_s, censored, p_same, converted, conversion_source, group_id,
+               staff_probability, [stay.zone_id FOR stay IN stays] AS zones,
+               [epoch_us(stay.enter_time) FOR stay IN stays] AS enters_us,
+               [epoch_us(stay.exit_time) FOR stay IN stays] AS exits_us
+        FROM journeys WHERE {_MINE}
+          AND ($after_us IS NULL
+               OR (epoch_us(enter_time), journey_id, run_id) > ($after_us, $after_journey, $after_run))
+        ORDER BY enter_us, journey_id, run_id LIMIT $rows""",
+        _params(question, wanted) | place | {"rows": limit + 1},
+    )
+    found = [_found(row) for row in rows[:limit]]
+    return found, found[-1].key if len(rows) > limit else None
+
+
+def _found(row: dict[str, Any]) -> FoundJourney:
+    parts = zip(row.pop("zones"), row.pop("enters_us"), row.pop("exits_us"), strict=True)
+    return FoundJourney(**row, stays=tuple(JourneyStay(*part) for part in parts))
+
+
+def _params(question: Question, wanted: JourneyFilter) -> dict[str, Any]:
+    asked = {name: value for name, value in question.params.items() if name != "camera"}
+    return asked | {
+        "zone": wanted.zone_id,
+        "min_duration_s": wanted.min_duration_s,
+        "censored": wanted.censored,
+    }
