@@ -236,7 +236,7 @@ class Models(Section):
 class TrackerSettings(Section):
     """BoxMOT tracker by name; options go to it as they are."""
 
-    name: str = Field(default="bytetrack", description="bytetrack, botsort, ocsort, boosttrack, …")
+    name: str = Field(default="botsort", description="botsort, bytetrack, ocsort, boosttrack, …")
     options: dict[str, float | int | bool | str] = Field(default={}, description="the tracker's own options")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from retail_ray.core.errors import TrackerError
 
-DEFAULT_TRACKER = "bytetrack"
+DEFAULT_TRACKER = "botsort"
 BUFFER_OPTION = "buffer_s"
 DEFAULT_BUFFER_S = 2.0
 LONGEST_BUFFER_S = 60.0
@@ -50,12 +50,13 @@ _KINDS: Mapping[str, TrackerKind] = MappingProxyType(
             "BotSort",
             ("track_buffer",),
             {"frame_rate": 30, **_NO_REID, **_NO_CMC},
-            # BoxMOT's defaults were searched with embeddings; these are the algorithm's own without them.
+            # BoxMOT's defaults were searched with embeddings. Matching is strict, so that a tracklet rather ends than
+            # goes on with somebody else: the gallery can join tracklets, and cannot part one.
             {
                 "track_high_thresh": 0.4,
                 "new_track_thresh": 0.5,
-                "match_thresh": 0.8,
-                "second_match_thresh": 0.5,
+                "match_thresh": 0.7,
+                "second_match_thresh": 0.4,
                 "unconfirmed_match_thresh": 0.7,
             },
         ),
