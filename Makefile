@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-renderer demo-models docs clean
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-renderer demo-models docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -67,6 +67,9 @@ bench-renderer: setup ## speed and realism of the simulated cameras
 
 bench-simulated: setup ## accuracy on simulated stores, stage by stage
 	$(BIN)/python -m benchmarks.simulated
+
+bench-floor: setup ## floor positions before and after the upright camera model, on development stores
+	$(BIN)/python -m benchmarks.floor
 
 demo-models: setup ## trains the demo's weights anew, from seeds
 	$(BIN)/retail-ray train-demo-models --full --out out/demo-models

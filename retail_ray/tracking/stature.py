@@ -28,12 +28,12 @@ STATE_FORMAT = 1
 HEIGHTS_M = np.arange(0.95, 2.06, 0.05)
 CHILD_M, CHILD_SIGMA_M, CHILD_SHARE = 1.25, 0.15, 0.02
 # How often feet come into sight or go, per second.
-CHANGES_PER_S = 0.5
-# What counts as a new look at a person: the first, so much way, and, slowly, time.
-FIRST_LOOK, LOOKS_PER_M, LOOKS_PER_S = 0.3, 2.0, 0.02
-STEP_M = 0.25
+CHANGES_PER_S = 1.0
+# What counts as a new look at a person: the first, and way, in steps beyond the trembling of boxes.
+FIRST_LOOK, LOOKS_PER_M = 0.3, 2.0
+STEP_M = 0.4
 # Density (1/m) of heights that fit nothing, as of raised arms or of a trolley in the box.
-STRAY_DENSITY = 0.05
+STRAY_DENSITY = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class StatureBook:
                 self._known[local_id] = known
             else:
                 elapsed_s[i] = (time_us - known.time_us) / US_PER_S
-                looks[i] = elapsed_s[i] * LOOKS_PER_S + LOOKS_PER_M * _way_m(known, x_m, y_m)
+                looks[i] = LOOKS_PER_M * _way_m(known, x_m, y_m)
             before[i], known.time_us = known.chances, time_us
         changed = 0.5 - 0.5 * np.exp(-2 * CHANGES_PER_S * elapsed_s)[:, None, None]
         before += changed * (before[:, ::-1] - before)
