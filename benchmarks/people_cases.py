@@ -20,8 +20,8 @@ from retail_ray.simulation.layout_files import plan_by_name
 from retail_ray.simulation.scenario import simulate
 from retail_ray.simulation.seeds import DEVELOPMENT
 from retail_ray.simulation.settings import ScenarioSettings
-from retail_ray.simulation.store import StorePlan
 from retail_ray.simulation.site_file import cashier_place
+from retail_ray.simulation.store import StorePlan
 
 HOURS = 4.0
 CASES_EACH = 6
@@ -141,9 +141,7 @@ def fragmented(people: People, rng: np.random.Generator) -> People:
 
 def shuffled_entries(people: People, rng: np.random.Generator) -> People:
     """A control: crossings keep their times and are given to other identities."""
-    return replace(
-        people, crossings=replace(people.crossings, identity=rng.permutation(people.crossings.identity))
-    )
+    return replace(people, crossings=replace(people.crossings, identity=rng.permutation(people.crossings.identity)))
 
 
 def _cuts(time_us: Ints, rng: np.random.Generator) -> NDArray[np.float64]:

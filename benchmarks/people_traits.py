@@ -58,7 +58,12 @@ def conditioned(stores: Sequence[People]) -> dict[str, list[People]]:
 
 def measured(stores: Mapping[str, Sequence[People]]) -> dict[str, Any]:
     exact = stores["exact"]
-    of = {"stores": CASES_EACH, "hours_each": HOURS, "layouts": [p.layout for p in exact], "seeds": [p.seed for p in exact]}
+    of = {
+        "stores": CASES_EACH,
+        "hours_each": HOURS,
+        "layouts": [p.layout for p in exact],
+        "seeds": [p.seed for p in exact],
+    }
     rng = np.random.default_rng(SEED)
     controls = {
         "entries given to other people": [shuffled_entries(people, rng) for people in exact],
@@ -88,7 +93,7 @@ def staff(stores: Sequence[People], minutes: int, *, areas: bool = True, shuffle
         raw += len(p)
         kept += int((p < STAFF_FROM).sum())
     scores = classification(np.concatenate(probability), np.concatenate(is_staff), "identities", rng, STAFF_FROM)
-    counts = {"true_visitors": visitors, "identities": raw, "identities_without_staff": kept}
+    counts = {"people_without_staff": visitors, "identities": raw, "identities_without_staff": kept}
     errors = {"raw_error": round(raw / visitors - 1, 4), "staff_excluded_error": round(kept / visitors - 1, 4)}
     return as_json(scores) | counts | errors
 

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 ALONE: Final = -1
 _STEP_S: Final = STEP_US / US_PER_S
 _VELOCITY_STEPS: Final = 2
-_LONGEST_DERIVATIVE_US: Final = 3 * US_PER_S
+_LONGEST_HALF_US: Final = 3 * US_PER_S // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Companions:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """group: (I,) int64 number of each identity's group from 0, ALONE where it has none. pairs: what it follows from."""
+    """group: (I,) int64 number of each identity's group from 0, ALONE where it has none. pairs: what tells so."""
 
     group: Ints
     pairs: Companions
@@ -136,7 +136,9 @@ def joined(pairs: Companions, identities: int, accept: float) -> Ints:
 
     Average linkage (Sokal and Michener, Univ. Kansas Sci. Bull. 38, 1958).
     """
-    together = {(int(a), int(b)): float(p) for a, b, p in zip(pairs.first, pairs.second, pairs.probability, strict=True)}
+    together = {
+        (int(a), int(b)): float(p) for a, b, p in zip(pairs.first, pairs.second, pairs.probability, strict=True)
+    }
     sets: dict[int, list[int]] = {number: [number] for pair in together for number in pair}
 
     def mean(a: int, b: int) -> float:
@@ -189,7 +191,7 @@ def velocities(paths: FloorPaths) -> Floats:
 def _far(paths: FloorPaths, earlier: Ints, later: Ints) -> NDArray[np.bool_]:
     """Whether two rows are of different identities, or too long apart to make a velocity."""
     apart_us = paths.time_us[later] - paths.time_us[earlier]
-    return (paths.identity[earlier] != paths.identity[later]) | (apart_us > _LONGEST_DERIVATIVE_US // 2)
+    return np.asarray((paths.identity[earlier] != paths.identity[later]) | (apart_us > _LONGEST_HALF_US))
 
 
 def _entered_together(crossings: DoorCrossings, settings: GroupSettings) -> dict[tuple[int, int], tuple[int, int]]:
@@ -215,8 +217,8 @@ def _evidence(
     """Seconds together, near, walking alike and standing after the entry; None where the entry was far apart."""
     rows = [np.arange(part.start, part.stop) for part in (paths.of(pair[0]), paths.of(pair[1]))]
     rows = [row[paths.time_us[row] >= since_us - STEP_US] for row in rows]
-    steps = [paths.time_us[row] // STEP_US for row in rows]
-    common, at_a, at_b = np.intersect1d(*steps, assume_unique=True, return_indices=True)
+    mine, theirs = (paths.time_us[row] // STEP_US for row in rows)
+    common, at_a, at_b = np.intersect1d(mine, theirs, assume_unique=True, return_indices=True)
     if not len(common):
         return (0.0, 0.0, 0.0, 0.0)
     a, b = rows[0][at_a], rows[1][at_b]

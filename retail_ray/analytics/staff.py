@@ -33,14 +33,15 @@ _STEP_S: Final = STEP_US / US_PER_S
 class StaffWeights:
     """Log-odds per unit of each part, all 0 or more (DataError), and the bias of somebody without any signal.
 
-    staff_zone, behind_checkout: per doubling of 10 s spent there. presence: per doubling of a usual visit.
-    crossings: per doubling of 2 crossings beyond coming and going. uniform: per unit of log-odds of likeness.
-    Times and counts saturate: see `signal_parts`.
+    staff_zone, behind_checkout: per doubling of (1 minute + time there). presence: per doubling of a
+    usual visit. crossings: per doubling of (2 + crossings beyond coming and going). uniform: per unit of
+    log-odds of likeness. crossings was set by hand: simulated staff seldom leaves. Times and counts saturate: see
+    `signal_parts`.
     """
 
-    bias: float = -4.0
-    staff_zone: float = 1.9
-    behind_checkout: float = 1.7
+    bias: float = -3.8
+    staff_zone: float = 2.6
+    behind_checkout: float = 3.0
     presence: float = 1.5
     crossings: float = 0.3
     uniform: float = 1.0
@@ -124,14 +125,14 @@ def assess_staff(signals: StaffSignals, weights: StaffWeights | None = None) -> 
 def signal_parts(signals: StaffSignals) -> dict[str, Floats]:
     """The parts before weighting, in the order of PARTS.
 
-    Zone and checkout: log2(1 + seconds / 10), at most 5 (about 5 minutes). Presence: log2 of presence over a usual
+    Zone and checkout: log2(1 + minutes), at most 4 (15 minutes). Presence: log2 of presence over a usual
     visit, from 0 to 4. Crossings: log2(1 + crossings beyond 2 / 2), at most 2. Uniform: its log-odds.
     """
     beyond = np.maximum(signals.crossings - 2, 0)
     long = np.maximum(signals.presence_s, 1e-9) / signals.usual_s
     return {
-        "staff_zone": np.minimum(np.log2(1 + signals.staff_zone_s / 10), 5.0),
-        "behind_checkout": np.minimum(np.log2(1 + signals.behind_checkout_s / 10), 5.0),
+        "staff_zone": np.minimum(np.log2(1 + signals.staff_zone_s / 60), 4.0),
+        "behind_checkout": np.minimum(np.log2(1 + signals.behind_checkout_s / 60), 4.0),
         "presence": np.clip(np.log2(long), 0.0, 4.0),
         "crossings": np.minimum(np.log2(1 + beyond / 2), 2.0),
         "uniform": signals.uniform_log_odds,
@@ -168,7 +169,7 @@ def seconds_in(paths: FloorPaths, identities: int, areas_m: Sequence[Corners]) -
     inside = np.zeros(len(paths), np.bool_)
     for corners_m in areas_m:
         inside |= contains(np.array(corners_m, np.float64), paths.xy_m)
-    return np.bincount(paths.identity[inside], minlength=identities) * _STEP_S
+    return np.asarray(np.bincount(paths.identity[inside], minlength=identities) * _STEP_S, np.float64)
 
 
 def presence(paths: FloorPaths, identities: int, bridged_s: float) -> Floats:
@@ -176,7 +177,7 @@ def presence(paths: FloorPaths, identities: int, bridged_s: float) -> Floats:
     seen_s = np.bincount(paths.identity, minlength=identities) * _STEP_S
     gap_s = np.diff(paths.time_us // STEP_US) * _STEP_S - _STEP_S
     bridged = (np.diff(paths.identity) == 0) & (gap_s > 0) & (gap_s <= bridged_s)
-    return seen_s + np.bincount(paths.identity[1:][bridged], gap_s[bridged], identities)
+    return np.asarray(seen_s + np.bincount(paths.identity[1:][bridged], gap_s[bridged], identities), np.float64)
 
 
 def usual_visit_s(visits_s: Floats, usual: UsualVisit) -> float:

@@ -30,9 +30,7 @@ def roc_auc(probability: Floats, positive: Flags, of: str, rng: np.random.Genera
     high, low = probability[positive], probability[~positive]
     if not len(high) or not len(low):
         return not_measured(f"there are no {'positive' if not len(high) else 'negative'} {of}")
-    drawn = np.array(
-        [_auc(rng.choice(high, len(high)), rng.choice(low, len(low))) for _ in range(_ROUNDS)], np.float64
-    )
+    drawn = np.array([_auc(rng.choice(high, len(high)), rng.choice(low, len(low))) for _ in range(_ROUNDS)], np.float64)
     return Measure(_auc(high, low), len(probability), of, *middle(drawn))
 
 

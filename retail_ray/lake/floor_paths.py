@@ -24,7 +24,9 @@ numbered AS (
           UNION SELECT (camera_id, local_id) FROM line_crossings WHERE {_IN_RUN}
           UNION SELECT (camera_id, local_id) FROM zone_visits WHERE {_IN_RUN})
 )"""
-_IDENTITIES: Final = f"WITH {_NUMBERED} SELECT DISTINCT identity, session_id, identity_id FROM numbered ORDER BY identity"
+_IDENTITIES: Final = (
+    f"WITH {_NUMBERED} SELECT DISTINCT identity, session_id, identity_id FROM numbered ORDER BY identity"
+)
 _PATHS: Final = f"""
 WITH {_NUMBERED}, by_camera AS (
     SELECT identity, camera_id, epoch_us(time) // {STEP_US} AS step,
