@@ -20,8 +20,8 @@ class UniformSettings:
     unlike_log_odds is a floor near zero: a uniform under a coat, or seen from behind, is no proof of a visitor.
     """
 
-    even_similarity: float = 0.75
-    slope: float = 20.0
+    even_similarity: float = 0.65
+    slope: float = 25.0
     unlike_log_odds: float = -1.0
     alike_log_odds: float = 4.0
 

@@ -24,7 +24,8 @@ WITH mine AS (
     FROM mine
 )
 SELECT count(*) AS visits, count(*) FILTER (NOT staff) AS visits_without_staff,
-       count(DISTINCT (run_id, who)) AS people, count(DISTINCT (run_id, who)) FILTER (NOT staff) AS people_without_staff,
+       count(DISTINCT (run_id, who)) AS people,
+       count(DISTINCT (run_id, who)) FILTER (NOT staff) AS people_without_staff,
        count(DISTINCT (run_id, date, party)) AS parties,
        count(DISTINCT (run_id, date, party)) FILTER (NOT staff) AS parties_without_staff,
        count(*) FILTER (staff_probability IS NULL) AS unassessed
