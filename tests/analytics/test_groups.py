@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.analytics.groups import (
@@ -111,6 +111,7 @@ def test_who_is_seen_too_briefly_is_alone() -> None:
 times = st.floats(0, 600)
 
 
+@settings(max_examples=50, deadline=None)
 @given(times, times, times, st.floats(0, 300))
 def test_time_near_each_other_speaks_for_a_group_and_time_apart_against(
     walking_s: float, still_s: float, apart_s: float, more_s: float
@@ -125,6 +126,7 @@ def test_time_near_each_other_speaks_for_a_group_and_time_apart_against(
     assert p(walking_s, still_s, apart_s + more_s) <= base + 1e-12
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(range(4)))
 def test_numbers_of_identities_do_not_matter(order: list[int]) -> None:
     ways = [ROUND, beside(ROUND, 0.7), beside(ROUND, 40.0), beside(ROUND, 40.6)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.analytics.staff import (
@@ -63,12 +63,14 @@ bases = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(max_examples=50, deadline=None)
 @given(bases, st.sampled_from(SIGNALS), st.integers(0, 30_000))
 def test_more_of_any_signal_never_speaks_against_staff(base: dict[str, float], name: str, more: int) -> None:
     before, after = signals(**base), signals(**(base | {name: base[name] + more}))
     assert assess_staff(after).probability[0] >= assess_staff(before).probability[0]
 
 
+@settings(max_examples=50, deadline=None)
 @given(bases)
 def test_the_parts_and_the_bias_make_the_probability(base: dict[str, float]) -> None:
     found = assess_staff(signals(**base))
@@ -141,6 +143,7 @@ def test_paths_out_of_order_and_half_seconds_twice_are_refused() -> None:
         FloorPaths(one, np.array([0, STEP_US]), np.full((2, 2), np.nan))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(range(12)))
 def test_positions_in_any_order_make_the_same_paths(order: list[int]) -> None:
     identity, time_us = np.array([0, 1] * 6, np.int64), np.arange(12, dtype=np.int64) * 130_000
