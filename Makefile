@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-renderer demo-models docs clean
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-people bench-renderer demo-models docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,7 +48,7 @@ lock: setup ## resolve requirements.in anew
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url bootstrap.in -o bootstrap.lock
 
-bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated ## all measurements, into benchmarks/results
+bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated bench-people ## all measurements, into benchmarks/results
 
 bench-accuracy: setup ## the product from video to Parquet against yolo track
 	$(BIN)/python -m benchmarks.accuracy --shared $(SHARED)
@@ -70,6 +70,9 @@ bench-simulated: setup ## accuracy on simulated stores, stage by stage
 
 bench-floor: setup ## floor positions before and after the upright camera model, on development stores
 	$(BIN)/python -m benchmarks.floor
+
+bench-people: setup ## staff probability and groups on simulated stores without video
+	$(BIN)/python -m benchmarks.people_traits
 
 demo-models: setup ## trains the demo's weights anew, from seeds
 	$(BIN)/retail-ray train-demo-models --full --out out/demo-models

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.markdown import table as _table
+from benchmarks.people_report import people_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -47,6 +48,7 @@ def tables() -> dict[str, str]:
         made["speed, stages"] = stages(speed)
     if memory is not None:
         made["memory"] = processes(memory)
+    made |= people_tables(_read("people_traits"))
     return made
 
 

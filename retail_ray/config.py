@@ -159,6 +159,9 @@ class Zone(Section):
     camera: Identifier | None = Field(default=None, description="the camera that px refers to")
     px: list[Point] | None = Field(default=None, description="corners in native pixels, in order")
     min_dwell_s: float = Field(default=5.0, ge=0, description="shorter stays are not visits, seconds")
+    kind: Literal["customer", "staff"] = Field(
+        default="customer", description="staff: only staff stays here long; long stays speak for being staff"
+    )
 
     @model_validator(mode="after")
     def _one_frame(self) -> Zone:
@@ -174,10 +177,15 @@ class QueueLane(Section):
     id: Identifier
     lane_m: list[Point] = Field(min_length=2, description="way of the queue on the floor in metres, tail to head")
     service_m: list[Point] = Field(min_length=3, description="corners of the service area in metres")
+    cashier_m: list[Point] | None = Field(
+        default=None, min_length=3, description="corners of the place behind the counter, metres; who is there is staff"
+    )
 
     @model_validator(mode="after")
     def _simple(self) -> QueueLane:
         check_polygon(np.array(self.service_m, np.float64), f"queue '{self.id}' service area")
+        if self.cashier_m is not None:
+            check_polygon(np.array(self.cashier_m, np.float64), f"queue '{self.id}' cashier's place")
         return self
 
 
@@ -240,6 +248,16 @@ class TrackerSettings(Section):
     options: dict[str, float | int | bool | str] = Field(default={}, description="the tracker's own options")
 
 
+class Staff(Section):
+    """What tells staff from visitors, beside staff zones, checkouts, long presence and repeat crossings."""
+
+    uniforms: list[str] = Field(
+        default=[],
+        description="pictures of the uniform (one person, cut out), or folders of them; relative to this file; "
+        "described anew by each run and never stored",
+    )
+
+
 class Identity(Section):
     """Association of tracklets to people, within and across cameras."""
 
@@ -251,6 +269,7 @@ class Identity(Section):
     memory_s: float = Field(
         default=120.0, ge=10, le=3600, description="how long ended tracklets are compared in full, seconds"
     )
+    staff: Staff = Staff()
 
 
 class Visits(Section):

@@ -177,6 +177,12 @@ def _absolute(site: Site, folder: Path) -> Site:
         if settings is not None:
             changed[name] = settings.model_copy(update={"weights": resolve_weights(settings.weights)})
     cameras = [camera.model_copy(update={"uri": resolve(camera.uri)}) for camera in site.cameras]
+    staff = site.identity.staff.model_copy(update={"uniforms": [resolve(u) for u in site.identity.staff.uniforms]})
     return site.model_copy(
-        update={"lake": resolve(site.lake), "cameras": cameras, "models": models.model_copy(update=changed)}
+        update={
+            "lake": resolve(site.lake),
+            "cameras": cameras,
+            "identity": site.identity.model_copy(update={"staff": staff}),
+            "models": models.model_copy(update=changed),
+        }
     )

@@ -29,6 +29,8 @@ TITLES = {
     "occupancy": "Occupancy",
     "dwell": "Dwell in zones",
     "queues": "Queues",
+    "staff": "Staff probability",
+    "groups": "Groups",
 }
 
 

@@ -12,10 +12,12 @@ from retail_ray.core.errors import DataError, LakeError
 from retail_ray.evaluation.detection import detector
 from retail_ray.evaluation.doors import doors
 from retail_ray.evaluation.dwell import dwell
+from retail_ray.evaluation.groups import groups
 from retail_ray.evaluation.links import links
 from retail_ray.evaluation.measures import Measure, Section, as_json, not_measured, share
 from retail_ray.evaluation.queues import queues
 from retail_ray.evaluation.scene import Scene, ScoringRules, build_scene
+from retail_ray.evaluation.staff import staff
 from retail_ray.evaluation.tracks import across_cameras, on_floor, per_camera
 from retail_ray.evaluation.visitors import occupancy, unique_visitors
 from retail_ray.lake.identity_views import IdentityVersion
@@ -96,6 +98,8 @@ def measure(scene: Scene, rng: np.random.Generator) -> dict[str, Section]:
         "occupancy": occupancy(scene),
         "dwell": dwell(scene, rng),
         "queues": queues(scene, rng),
+        "staff": staff(scene, rng),
+        "groups": groups(scene),
     }
 
 

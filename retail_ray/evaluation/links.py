@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,16 @@ def people_of_tracklets(scene: Scene) -> TrackletPeople:
         if matched[number] >= _FEWEST_MATCHED * boxes[number]:
             person[number], purity[number] = pairs[row, 1], together[row] / matched[number]
     return TrackletPeople(person, purity, boxes)
+
+
+def people_of_identities(scene: Scene) -> dict[int, int]:
+    """Identity -> the person on whom most boxes of its tracklets lie; identities that follow nobody are left out."""
+    of = people_of_tracklets(scene)
+    boxes: dict[int, Counter[int]] = defaultdict(Counter)
+    for identity, person, count in zip(scene.identity.tolist(), of.person.tolist(), of.boxes.tolist(), strict=True):
+        if person != NOBODY and count:
+            boxes[identity][person] += count
+    return {identity: max(sorted(counts), key=lambda p: counts[p]) for identity, counts in boxes.items()}
 
 
 def links(scene: Scene) -> Section:

@@ -29,9 +29,10 @@ _TABLES: Final[tuple[str, ...]] = (
     "occupancy",
     "queue_visits",
     "queue_metrics",
+    "journeys",
     "coverage",
 )
-_UNREAD: Final = {"mask", "date", "site_id", "config_version"}
+_UNREAD: Final = {"mask", "stays", "date", "site_id", "config_version"}
 _MINE: Final = """site_id = $site AND ($run IS NULL OR run_id = $run)
       AND {time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)"""
 _TRACKED: Final = {
@@ -63,7 +64,8 @@ class ScoredRows:
 
     settings: the site file as the run used it, None where the lake has none. identity: (T,) int64, identity of each
     tracklet, NOBODY where it has none. tables: columns by table; tables of tracklets have a column `tracklet`,
-    an index into `identity` or NOBODY. A table that this lake does not have is missing, not empty.
+    an index into `identity` or NOBODY; journeys have a column `identity`, one of `identity` or NOBODY. A table that
+    this lake does not have is missing, not empty.
     """
 
     root: Path
@@ -159,7 +161,13 @@ def _read(lake: Lake, table: str, params: dict[str, Any], numbering: str) -> Col
         mine = f"""SELECT mine.*, coalesce(tracklet, {NOBODY}) AS tracklet FROM ({mine}) mine
             LEFT JOIN (SELECT run_id, camera_id, local_id, tracklet FROM ({numbering})) numbered
             USING (run_id, camera_id, local_id)"""
-    order = ", ".join(name for name in ("camera_id", time, "lane_id", "local_id") if name in names)
+    if table == "journeys":
+        names.append("identity")
+        mine = f"""SELECT mine.*, coalesce(identity, {NOBODY}) AS identity FROM ({mine}) mine
+            LEFT JOIN (SELECT DISTINCT run_id, session_id, identity_id, identity FROM ({_NUMBERED})
+                       WHERE identity_id IS NOT NULL) numbered
+            USING (run_id, session_id, identity_id)"""
+    order = ", ".join(name for name in ("camera_id", time, "lane_id", "local_id", "journey_id") if name in names)
     rows = lake.sql(f"SELECT * FROM ({mine}) ORDER BY {order}", params)
     return {_attribute(name): _numpy(rows[name]) for name in names}
 

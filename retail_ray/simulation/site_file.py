@@ -12,7 +12,9 @@ import yaml
 
 from retail_ray.core.errors import ConfigError, GeometryError
 from retail_ray.core.homography import from_camera
-from retail_ray.simulation.store import Door, StoreCamera, StorePlan
+from retail_ray.simulation.store import Checkout, Door, Point, StoreCamera, StorePlan
+
+_CASHIER_SIDE_M = 1.2
 
 DEMO_MODELS: dict[str, Any] = {
     "detector": {"weights": "demo_detector.pt", "long_side_px": 448, "iou": 0.5},
@@ -65,9 +67,18 @@ def site_document(
             }
             for door in plan.doors
         ],
-        "zones": [{"id": zone.id, "name": zone.name, "m": _points(*zone.corners_m)} for zone in plan.zones],
+        "zones": [
+            {"id": zone.id, "name": zone.name, "m": _points(*zone.corners_m)}
+            | ({"kind": "staff"} if zone.kind == "staff" else {})
+            for zone in plan.zones
+        ],
         "queues": [
-            {"id": lane.id, "lane_m": _points(*lane.lane_m), "service_m": _points(*lane.service_m)}
+            {
+                "id": lane.id,
+                "lane_m": _points(*lane.lane_m),
+                "service_m": _points(*lane.service_m),
+                "cashier_m": _points(*cashier_place(lane)),
+            }
             for lane in plan.checkouts
         ],
         "models": {role: settings if role != "segmenter" or segmented else None for role, settings in models.items()},
@@ -76,6 +87,13 @@ def site_document(
 
 def write_site(path: Path, document: Mapping[str, Any]) -> None:
     path.write_text(yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=None), encoding="utf-8")
+
+
+def cashier_place(checkout: Checkout) -> tuple[Point, ...]:
+    """Corners of the square behind the counter about the place where the cashier stands."""
+    x, y = checkout.cashier_at_m
+    half = _CASHIER_SIDE_M / 2
+    return ((x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half))
 
 
 def calibration(camera: StoreCamera, size_hw: tuple[int, int]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from retail_ray.core.records import (
     OccupancyRow,
     ZoneVisit,
 )
-from retail_ray.core.retail_records import QueueMinute, QueueVisit
+from retail_ray.core.retail_records import Journey, QueueMinute, QueueVisit
 from retail_ray.core.time import US_PER_S, BusinessDay, to_us
 from retail_ray.lake.codecs import Record, RowContext, SiteRow
 from retail_ray.lake.epochs import Stage, publish
@@ -57,6 +57,7 @@ class Walk:
         return START_US + round((self.begin_s + x_m / SPEED_M_S) * US_PER_S)
 
 
+STAFF, COMPANY = 4, (1, 2)
 WALKS = tuple(Walk(person, begin_s) for person, begin_s in ((1, 0.0), (2, 13.0), (3, 40.0), (4, 77.0)))
 
 
@@ -165,6 +166,7 @@ def perfect() -> Seen:
                 QueueVisit("till", "right", 10 * person, None, None, join, service, leave, outcome)  # type: ignore[arg-type]
                 for person, join, service, leave, outcome in QUEUE
             ],
+            "journeys": [journey(walk) for walk in WALKS],
             "queue_metrics": [
                 QueueMinute("till", START_US + m * 60 * US_PER_S, mean, 1, 0, 0, 0, NAN, NAN, 0.0)
                 for m, mean in enumerate(QUEUE_MEAN)
@@ -202,6 +204,13 @@ def zone_visits(walk: Walk) -> list[ZoneVisit]:
     ]
 
 
+def journey(walk: Walk) -> Journey:
+    person = walk.person
+    span_us = walk.at_us(IN), walk.at_us(OUT)
+    group, staff = 7 if person in COMPANY else None, float(person == STAFF)
+    return Journey(f"s1-{person}", "s1", person, *span_us, False, (), 1.0, None, None, group, staff)
+
+
 def occupancy(minute: int) -> OccupancyRow:
     end_us = START_US + (minute + 1) * 60 * US_PER_S
     entries, exits = (sum(walk.at_us(x) <= end_us for walk in WALKS) for x in (IN, OUT))
@@ -233,8 +242,8 @@ def write_true(folder: Path, of: TruthOf = OF, **changed: dict[str, Any]) -> Pat
     tables: dict[str, dict[str, Any]] = {
         "people": {
             "person_id": ids,
-            "kind": ["shopper"] * 4,
-            "group_id": [-1] * 4,
+            "kind": ["staff" if person == STAFF else "shopper" for person in ids],
+            "group_id": [1 if person in COMPANY else -1 for person in ids],
             "height_m": [1.7] * 4,
             "cluster": [0] * 4,
             "twin_of": [-1] * 4,
@@ -267,6 +276,7 @@ def write_true(folder: Path, of: TruthOf = OF, **changed: dict[str, Any]) -> Pat
             "leave_us": [row[3] for row in QUEUE],
             "outcome": [row[4] for row in QUEUE],
         },
+        "groups": {"group_id": [1] * len(COMPANY), "person_id": list(COMPANY)},
         "frames": {
             "camera_id": [camera for camera in CAMERAS for _ in every_frame],
             "frame_index": np.tile(every_frame, 2),

@@ -39,8 +39,9 @@ WORST_IS_ZERO = {
     "missed",
     "false",
     "censored",
+    "brier",
 }
-COUNTS = {"true", "counted", "people", "identities", "cameras"}
+COUNTS = {"true", "counted", "people", "identities", "cameras", "raw", "staff_excluded"}
 
 
 def measured(seen: Seen, folder: Path, name: str = "lake") -> dict[str, Measure]:
@@ -221,7 +222,7 @@ DEFECTS: dict[str, Defect] = {
     ),
     "persons merged": Defect(
         _merge,
-        {"across_cameras", "floor", "links", "visitors"},
+        {"across_cameras", "floor", "links", "visitors", "staff"},
         {
             "links.false_merges": 1,
             "links.false_splits": 0,
@@ -235,7 +236,7 @@ DEFECTS: dict[str, Defect] = {
     ),
     "person split": Defect(
         _split,
-        {"across_cameras", "floor", "links", "visitors", "dwell"},
+        {"across_cameras", "floor", "links", "visitors", "dwell", "staff"},
         {
             "links.false_merges": 0,
             "links.false_splits": 1,
@@ -274,7 +275,7 @@ DEFECTS: dict[str, Defect] = {
     ),
     "false person": Defect(
         _false_person,
-        {"detector", "cameras", "across_cameras", "floor", "links", "visitors"},
+        {"detector", "cameras", "across_cameras", "floor", "links", "visitors", "staff"},
         {
             "detector.recall": 1,
             "detector.precision": 2 * BOXES / (2 * BOXES + 200),
@@ -302,6 +303,33 @@ DEFECTS: dict[str, Defect] = {
     "wait too long": Defect(_long_wait, {"queues"}, {"queues.wait_error_s.median": 0.5, "queues.found": 1}),
     "queue too long": Defect(
         _long_queue, {"queues"}, {"queues.length.mean_error": 0.25, "queues.length.max_error": 0.5}
+    ),
+    "staff held for a visitor": Defect(
+        lambda seen: seen.change("journeys", 3, staff_probability=0.4),
+        {"staff"},
+        {
+            "staff.recall": 0,
+            "staff.brier": 0.6**2 / 4,
+            "staff.auc": 1,
+            "staff.visitors.raw": 4,
+            "staff.visitors.error": 1 / 3,
+        },
+    ),
+    "visitor held for staff": Defect(
+        lambda seen: seen.change("journeys", 2, staff_probability=1.0),
+        {"staff"},
+        # One of three visitors ranks level with the one of the staff.
+        {"staff.precision": 1 / 2, "staff.recall": 1, "staff.auc": 5 / 6, "staff.visitors.error": -1 / 3},
+    ),
+    "group missed": Defect(
+        lambda seen: seen.change("journeys", 1, group_id=None),
+        {"groups"},
+        {"groups.recall": 0, "groups.f1": 0, "groups.groups.true": 1, "groups.groups.counted": 0},
+    ),
+    "stranger in a group": Defect(
+        lambda seen: seen.change("journeys", 2, group_id=7),
+        {"groups"},
+        {"groups.precision": 1 / 3, "groups.recall": 1, "groups.f1": 2 / 4, "groups.groups.counted": 1},
     ),
 }
 
