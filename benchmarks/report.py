@@ -138,15 +138,20 @@ def stages(report: Mapping[str, Any]) -> str:
 
 
 def processes(report: Mapping[str, Any]) -> str:
-    """Memory of the actors and replicas, and whether it grows."""
+    """Memory of the actors and replicas, and whether it grows; the interval where the run was long enough for one."""
     return _table(
         ["cameras", "process", "peak, MiB", "growth, MiB a minute", "watched, s"],
         (
-            [run["cameras"], p["role"], p["peak_mib"], p["growth_mib_per_minute"], p["seconds"]]
+            [run["cameras"], p["role"], p["peak_mib"], _growth(p), p["seconds"]]
             for run in report["runs"]
             for p in run["processes"]
         ),
     )
+
+
+def _growth(process: Mapping[str, Any]) -> str:
+    slope = f"{process['growth_mib_per_minute']}"
+    return f"{slope} ({process['growth_low']} to {process['growth_high']})" if "growth_low" in process else slope
 
 
 def _cameras(count: str) -> str:
