@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
 import yaml
 
 from retail_ray.lake.views import open_lake
-from tests.runtime.sites import ON_FLOOR, lab, rows_of, street, write_site
+from tests.runtime.sites import ON_FLOOR, commits_of, lab, rows_of, street, write_site
 from tests.vision.test_segmenter import small_sam
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
@@ -39,6 +40,7 @@ class Cluster:
     environment: dict[str, str]
     site: Path
     lake: Path
+    head_pid: int
 
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command line of the cluster's own tools."""
@@ -56,6 +58,11 @@ class Cluster:
         more = [] if wait else ["--no-wait"]
         command = ["ray", "job", "submit", "--address", self.dashboard, "--working-dir", ".", *more, "--"]
         return self.call(*command, *entrypoint)
+
+    def pid_of(self, part: str) -> int:
+        """The process of this cluster that runs an actor or replica."""
+        workers = psutil.Process(self.head_pid).children(recursive=True)
+        return next(worker.pid for worker in workers if f"ray::{part}" in " ".join(worker.cmdline()))
 
 
 def free_port() -> int:
@@ -104,7 +111,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iter
         start_new_session=True,
     )  # fmt: skip
     dashboard, http = f"http://127.0.0.1:{dashboard_port}", f"http://127.0.0.1:{http_port}"
-    started = Cluster(dashboard, http, environment, site, folder / "lake")
+    started = Cluster(dashboard, http, environment, site, folder / "lake", head.pid)
     try:
         until(lambda: head.poll() is None and answers(f"{dashboard}/api/version"), "the dashboard")
         until(lambda: started.submit("python", "-c", "pass").returncode == 0, "the job agent")
@@ -159,18 +166,24 @@ def with_segmenter(folder: Path, data: Path) -> Path:
     return write_site(folder, data, [lab(data, 1, segmentation=True)], models=models)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Rows of the site, worked in one process without Ray."""
+    plain = tmp_path_factory.mktemp("plain")
+    command = ["retail-ray", "run", "--site", str(cluster.site), "--lake", str(plain), "--in-process", "--json"]
+    assert cluster.call(*command).returncode == 0
+    return rows_of(plain)
+
+
 def test_a_submitted_job_uses_the_deployed_models_and_gives_the_rows_of_the_plain_loop(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, undisturbed: dict[str, str]
 ) -> None:
     assert httpx.get(f"{cluster.http}/v1/stats", timeout=PATIENCE_S).json()["tracklets"] == 0
     batch = ("python", "jobs/batch.py", "--site", str(cluster.site), "--lake", str(cluster.lake), "--json")
     done = cluster.submit(*batch)
     assert done.returncode == 0, done.stdout + done.stderr
     assert running_applications(cluster) == {"detector", "embedder", "segmenter", "query"}
-    plain = tmp_path / "plain"
-    command = ["retail-ray", "run", "--site", str(cluster.site), "--lake", str(plain), "--in-process", "--json"]
-    assert cluster.call(*command).returncode == 0
-    assert rows_of(cluster.lake) == rows_of(plain)
+    assert rows_of(cluster.lake) == undisturbed
 
     stats = httpx.get(f"{cluster.http}/v1/stats", timeout=PATIENCE_S).json()
     assert stats["tracklets"] > 20
@@ -180,6 +193,27 @@ def test_a_submitted_job_uses_the_deployed_models_and_gives_the_rows_of_the_plai
     page = httpx.get(cluster.http, timeout=PATIENCE_S)
     assert page.status_code == 200
     assert "text/html" in page.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("part", "restarts"),
+    [("CameraActor", 1), ("GalleryActor", 1), ("SiteActor", 1), ("ServeReplica:detector", 0)],
+)
+def test_a_killed_part_changes_no_row(
+    cluster: Cluster, tmp_path: Path, undisturbed: dict[str, str], part: str, restarts: int
+) -> None:
+    """The job goes back to the last commit by itself; a model keeps no state, so it is only asked again."""
+    lake = tmp_path / "lake"
+    command = [str(BIN / "retail-ray"), "run", "--site", str(cluster.site), "--lake", str(lake), "--json"]
+    with subprocess.Popen(
+        command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        until(lambda: commits_of(lake) >= 1 or job.poll() is not None, "the first commit")
+        os.kill(cluster.pid_of(part), signal.SIGKILL)
+        out, err = job.communicate(timeout=DEADLINE_S)
+    assert job.returncode == 0, err
+    assert json.loads(out)["restarts"] == restarts
+    assert rows_of(lake) == undisturbed
 
 
 def test_a_lake_inside_the_uploaded_folder_is_refused(cluster: Cluster) -> None:
