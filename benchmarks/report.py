@@ -27,7 +27,7 @@ DEFAULT = "bytetrack, product defaults"
 
 def tables() -> dict[str, str]:
     """Name -> Markdown; results that were not measured yet are left out."""
-    found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory")}
+    found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory", "live_latency")}
     trackers, whole, speed, memory = (found[name] for name in ("trackers", "accuracy", "speed", "memory"))
     made: dict[str, str] = {}
     if trackers is not None:
@@ -47,6 +47,8 @@ def tables() -> dict[str, str]:
         made["speed, stages"] = stages(speed)
     if memory is not None:
         made["memory"] = processes(memory)
+    if found["live_latency"] is not None:
+        made["live latency"] = latency(found["live_latency"])
     return made
 
 
@@ -145,6 +147,17 @@ def processes(report: Mapping[str, Any]) -> str:
             [run["cameras"], p["role"], p["peak_mib"], _growth(p), p["seconds"]]
             for run in report["runs"]
             for p in run["processes"]
+        ),
+    )
+
+
+def latency(report: Mapping[str, Any]) -> str:
+    """How far behind the clock a live run is, at each place where its frames can be seen."""
+    return _table(
+        ["how far", "behind the clock, s, median", "95 %", "highest"],
+        (
+            [what, *(f"{row[key]:.2f}" for key in ("median", "p95", "highest"))]
+            for what, row in report["behind_s"].items()
         ),
     )
 
