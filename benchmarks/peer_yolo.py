@@ -18,7 +18,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", required=True)
     parser.add_argument("--clip", required=True)
-    parser.add_argument("--frames", type=int, default=10**9)
     parser.add_argument("--boxes", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -38,8 +37,6 @@ def main() -> None:
             for number, box, confidence in zip(result.boxes.id, result.boxes.xyxy, result.boxes.conf, strict=True):
                 x0, y0, x1, y1 = (float(v) for v in box)
                 lines.append(f"{frames},{int(number)},{x0},{y0},{x1 - x0},{y1 - y0},{float(confidence)},-1,-1,-1")
-        if frames >= arguments.frames:
-            break
     ended = time.time()
     if arguments.boxes:
         arguments.boxes.write_text("\n".join(lines))

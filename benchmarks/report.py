@@ -28,7 +28,7 @@ DEFAULT = "bytetrack, product defaults"
 
 def tables() -> dict[str, str]:
     """Name -> Markdown; results that were not measured yet are left out."""
-    found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory")}
+    found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory", "live_latency")}
     trackers, whole, speed, memory = (found[name] for name in ("trackers", "accuracy", "speed", "memory"))
     made: dict[str, str] = {}
     if trackers is not None:
@@ -49,6 +49,8 @@ def tables() -> dict[str, str]:
     if memory is not None:
         made["memory"] = processes(memory)
     made |= people_tables(_read("people_traits"))
+    if found["live_latency"] is not None:
+        made["live latency"] = latency(found["live_latency"])
     return made
 
 
@@ -140,15 +142,31 @@ def stages(report: Mapping[str, Any]) -> str:
 
 
 def processes(report: Mapping[str, Any]) -> str:
-    """Memory of the actors and replicas, and whether it grows."""
+    """Memory of the actors and replicas, and whether it grows; the interval where the run was long enough for one."""
     return _table(
         ["cameras", "process", "peak, MiB", "growth, MiB a minute", "watched, s"],
         (
-            [run["cameras"], p["role"], p["peak_mib"], p["growth_mib_per_minute"], p["seconds"]]
+            [run["cameras"], p["role"], p["peak_mib"], _growth(p), p["seconds"]]
             for run in report["runs"]
             for p in run["processes"]
         ),
     )
+
+
+def latency(report: Mapping[str, Any]) -> str:
+    """How far behind the clock a live run is, at each place where its frames can be seen."""
+    return _table(
+        ["how far", "behind the clock, s, median", "95 %", "highest"],
+        (
+            [what, *(f"{row[key]:.2f}" for key in ("median", "p95", "highest"))]
+            for what, row in report["behind_s"].items()
+        ),
+    )
+
+
+def _growth(process: Mapping[str, Any]) -> str:
+    slope = f"{process['growth_mib_per_minute']}"
+    return f"{slope} ({process['growth_low']} to {process['growth_high']})" if "growth_low" in process else slope
 
 
 def _cameras(count: str) -> str:

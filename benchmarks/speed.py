@@ -1,6 +1,8 @@
 """Speed of the product against `yolo track` on the same frames with the same weights, interleaved, medians.
 
-python -m benchmarks.speed [--repeats 5] [--frames 302]   ->  benchmarks/results/speed.json
+python -m benchmarks.speed [--repeats 5] [--frames 302] [--out FILE]   ->  benchmarks/results/speed.json
+
+Every system and every stage alone takes its turn in each round, on the same frames.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ import yaml
 
 from benchmarks.clips import SHARED, WEIGHTS, towncentre
 from benchmarks.environment import RESULTS, describe
-from benchmarks.stages import cpu_seconds_per_frame
 
 REID = SHARED / "weights" / "osnet_x0_25_msmt17.onnx"
 DEFAULT_FPS, NATIVE_FPS = 10.0, 30.0
+CAMERAS = (1, 2, 4)
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--frames", type=int, default=302)
     parser.add_argument("--shared", help="set through RETAIL_RAY_SHARED; taken for the Makefile's sake")
+    parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")
     parser.add_argument("--torch-weights", type=Path, help="yolo11n.pt; made from the shared weights when not given")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -39,48 +42,55 @@ def main() -> None:
         torch_weights = arguments.torch_weights or rebuilt_torch_weights(work)
         systems = all_systems(work, clip, torch_weights)
         times: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+        stages: list[dict[str, float]] = []
+        stages_site = site(work, clip, cameras=1, fps=NATIVE_FPS, name="stages")
         for repeat in range(arguments.repeats):
             for name, run in systems.items():
                 measured = run()
                 times[name].append(measured)
                 print(f"{repeat + 1}/{arguments.repeats} {name}: {measured['frames_per_s']:.1f} frames/s", flush=True)
-        stages = cpu_seconds_per_frame(site(work, clip, cameras=1, fps=NATIVE_FPS, name="stages"))
+            stages.append(run_stages(stages_site))
+            print(f"{repeat + 1}/{arguments.repeats} stages alone: {stages[-1]}", flush=True)
     report = {
         "environment": describe(),
         "clip": {"frames": arguments.frames, "size": "1920x1080", "native_fps": NATIVE_FPS},
         "systems": {name: summarise(runs) for name, runs in times.items()},
-        "stages_cpu_s_per_frame": stages,
+        "stages_cpu_s_per_frame": {name: statistics.median(turn[name] for turn in stages) for name in stages[0]},
+        "stages_rounds": stages,
     }
     report |= conclusions(report)
-    path = RESULTS / "speed.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(conclusions(report), indent=1))
 
 
 def all_systems(work: Path, clip: Path, torch_weights: Path) -> dict[str, Callable[[], dict[str, float]]]:
     """Name -> a run of it; every run is a fresh process."""
 
-    def yolo(weights: Path, processes: int, frames: int | None = None) -> Callable[[], dict[str, float]]:
-        return lambda: run_yolo(weights, clip, processes, frames)
+    def yolo(weights: Path, processes: int) -> Callable[[], dict[str, float]]:
+        return lambda: run_yolo(weights, clip, processes)
 
-    def product(cameras: int, fps: float, *more: str, **detector: Any) -> Callable[[], dict[str, float]]:
-        name = f"p{cameras}-{fps:g}-{len(more)}-{len(detector)}"
-        return lambda: run_product(site(work, clip, cameras=cameras, fps=fps, name=name, **detector), work, *more)
+    def product(count: int, fps: float, *more: str, **detector: Any) -> Callable[[], dict[str, float]]:
+        name = f"p{count}-{fps:g}-{len(more)}-{len(detector)}"
+        return lambda: run_product(site(work, clip, cameras=count, fps=fps, name=name, **detector), work, *more)
 
-    return {
-        "yolo track, torch": yolo(torch_weights, 1, 60),
+    systems = {
+        "yolo track, torch": yolo(torch_weights, 1),
         "yolo track, OpenVINO INT8, 1 process": yolo(WEIGHTS, 1),
         "yolo track, OpenVINO INT8, 2 processes": yolo(WEIGHTS, 2),
-        "yolo track, OpenVINO INT8, 4 processes": yolo(WEIGHTS, 4, 150),
-        "plain loop, all frames, 640x640": product(1, NATIVE_FPS, "--in-process", rectangular=False),
+        "yolo track, OpenVINO INT8, 4 processes": yolo(WEIGHTS, 4),
+        "plain loop, 1 camera, all frames, 640x640": product(1, NATIVE_FPS, "--in-process", rectangular=False),
         "product, 1 camera, all frames, 640x640": product(1, NATIVE_FPS, rectangular=False),
-        "plain loop, all frames": product(1, NATIVE_FPS, "--in-process"),
-        "product, 1 camera, all frames": product(1, NATIVE_FPS),
-        "product, 2 cameras, all frames": product(2, NATIVE_FPS),
-        "product, 4 cameras, all frames": product(4, NATIVE_FPS),
-        "product, 1 camera, defaults": product(1, DEFAULT_FPS),
-        "product, 4 cameras, defaults": product(4, DEFAULT_FPS),
     }
+    for count in CAMERAS:
+        systems[f"plain loop, {cameras(count)}, all frames"] = product(count, NATIVE_FPS, "--in-process")
+        systems[f"product, {cameras(count)}, all frames"] = product(count, NATIVE_FPS)
+    for count in CAMERAS:
+        systems[f"product, {cameras(count)}, defaults"] = product(count, DEFAULT_FPS)
+    return systems
+
+
+def cameras(count: int) -> str:
+    return f"{count} camera{'s' * (count > 1)}"
 
 
 def site(work: Path, clip: Path, *, cameras: int, fps: float, name: str, **detector: Any) -> Path:
@@ -117,16 +127,22 @@ def run_product(site_path: Path, work: Path, *more: str, lake: Path | None = Non
     return work_done
 
 
-def run_yolo(weights: Path, clip: Path, processes: int, frames: int | None) -> dict[str, float]:
+def run_yolo(weights: Path, clip: Path, processes: int) -> dict[str, float]:
     """So many processes at once; from the first that begins to the last that ends."""
     command = [sys.executable, "-m", "benchmarks.peer_yolo", "--weights", str(weights), "--clip", str(clip)]
-    if frames is not None:
-        command += ["--frames", str(frames)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     told = [json.loads(process.communicate(timeout=600)[0].strip().splitlines()[-1]) for process in started]
     seconds = max(t["worked_s"] for t in told) - min(t["began_s"] for t in told)
     total = sum(t["frames"] for t in told)
     return {"frames": total, "seconds": seconds, "frames_per_s": total / seconds}
+
+
+def run_stages(site_path: Path) -> dict[str, float]:
+    """CPU seconds per frame of each stage alone, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.stages", "--site", str(site_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def trimmed(source: Path, target: Path, frames: int) -> Path:
@@ -151,7 +167,13 @@ def rebuilt_torch_weights(work: Path) -> Path:
 
 def summarise(runs: list[dict[str, float]]) -> dict[str, Any]:
     rates = sorted(run["frames_per_s"] for run in runs)
-    return {"frames_per_s": statistics.median(rates), "min": rates[0], "max": rates[-1], "runs": len(rates)}
+    return {
+        "frames_per_s": statistics.median(rates),
+        "min": rates[0],
+        "max": rates[-1],
+        "runs": len(rates),
+        "frames": runs[0]["frames"],
+    }
 
 
 def conclusions(report: dict[str, Any]) -> dict[str, Any]:
@@ -159,28 +181,27 @@ def conclusions(report: dict[str, Any]) -> dict[str, Any]:
     fps = {name: entry["frames_per_s"] for name, entry in report["systems"].items()}
     cores = report["environment"]["cores_usable"]
     limit = cores / sum(report["stages_cpu_s_per_frame"].values())
-    product = {n: fps[f"product, {n} camera{'s' * (n > 1)}, all frames"] for n in (1, 2, 4)}
-    peers = {name: rate for name, rate in fps.items() if name.startswith("yolo")}
-    best_peer = max(peers.values())
-    seconds_per_s = {n: fps[f"product, {n} camera{'s' * (n > 1)}, defaults"] / DEFAULT_FPS for n in (1, 4)}
-    yolo_seconds_per_s = fps["yolo track, OpenVINO INT8, 1 process"] / NATIVE_FPS
+    product = {n: fps[f"product, {cameras(n)}, all frames"] for n in CAMERAS}
+    plain = {n: fps[f"plain loop, {cameras(n)}, all frames"] for n in CAMERAS}
+    best_peer = max(rate for name, rate in fps.items() if name.startswith("yolo"))
+    seconds_per_s = {n: fps[f"product, {cameras(n)}, defaults"] / DEFAULT_FPS for n in CAMERAS}
+    yolo = fps["yolo track, OpenVINO INT8, 1 process"]
     same_input = fps["product, 1 camera, all frames, 640x640"]
+    same_input_plain = fps["plain loop, 1 camera, all frames, 640x640"]
     return {
         "limit_frames_per_s": round(limit, 2),
         "efficiency": {n: round(rate / limit, 3) for n, rate in product.items()},
         "ray_tax": {
-            "384x640": round(1 - product[1] / fps["plain loop, all frames"], 3),
-            "640x640": round(1 - same_input / fps["plain loop, all frames, 640x640"], 3),
+            **{f"384x640, {cameras(n)}": round(1 - product[n] / plain[n], 3) for n in CAMERAS},
+            f"640x640, {cameras(1)}": round(1 - same_input / same_input_plain, 3),
         },
         "against_best_peer_same_frames": {n: round(rate / best_peer, 2) for n, rate in product.items()},
-        "against_yolo_1_process_same_frames_same_input": round(
-            same_input / fps["yolo track, OpenVINO INT8, 1 process"], 2
-        ),
+        "against_yolo_1_process_same_frames_same_input": round(same_input / yolo, 2),
         "camera_seconds_per_s": {
-            "yolo track, OpenVINO INT8": round(yolo_seconds_per_s, 2),
-            **{f"product defaults, {n} camera{'s' * (n > 1)}": round(rate, 2) for n, rate in seconds_per_s.items()},
+            "yolo track, OpenVINO INT8": round(yolo / NATIVE_FPS, 2),
+            **{f"product defaults, {n} cameras": round(rate, 2) for n, rate in seconds_per_s.items()},
         },
-        "defaults_against_yolo": {n: round(rate / yolo_seconds_per_s, 2) for n, rate in seconds_per_s.items()},
+        "defaults_against_yolo": {n: round(rate / (yolo / NATIVE_FPS), 2) for n, rate in seconds_per_s.items()},
     }
 
 

@@ -1,8 +1,14 @@
-"""CPU seconds per analysed frame of each stage, measured alone: what the limit of a machine follows from."""
+"""CPU seconds per analysed frame of each stage, measured alone: what the limit of a machine follows from.
+
+python -m benchmarks.stages --site site.yaml   ->  JSON on stdout
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -74,10 +80,10 @@ class Replay:
         return Deferred(lambda: answers[index])
 
 
-def cpu_seconds_per_frame(site_path: Path) -> dict[str, float]:
+def cpu_seconds_per_frame(site_path: Path, lake: Path) -> dict[str, float]:
     """Stage -> CPU seconds per frame of this process."""
     limit_threads(1)
-    site = load_site(site_path)
+    site = load_site(site_path).model_copy(update={"lake": str(lake)})
     embedder_settings = site.models.embedder
     assert embedder_settings is not None
     pool, embedder = DetectorPool(site.models.detector), build_embedder(embedder_settings)
@@ -119,3 +125,15 @@ def cpu_of(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--site", type=Path, required=True)
+    with tempfile.TemporaryDirectory() as folder:
+        told = cpu_seconds_per_frame(parser.parse_args().site, Path(folder) / "lake")
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retail_ray.config import Site
-from retail_ray.config_file import json_schema, load_site
-from retail_ray.core.errors import ConfigError
+from retail_ray.config import Site, lake_folder
+from retail_ray.config_file import json_schema, load_site, place
+from retail_ray.core.errors import ConfigError, TrackerError
 from retail_ray.core.uris import mask_credentials
 from retail_ray.evaluate_cli import evaluate
 from retail_ray.export_cli import export
 from retail_ray.refusals import refusals as _refusals
 from retail_ray.simulate_cli import simulate
+from retail_ray.site_notes import not_there, switched_off
 from retail_ray.train_cli import train_demo_models
 
 if TYPE_CHECKING:
@@ -96,12 +97,17 @@ def serve(site_path: Path, lake: str | None, ray_address: str | None, port: int)
 @main.command()
 @click.argument("site_path", type=click.Path(path_type=Path))
 def validate(site_path: Path) -> None:
-    """Check a site's YAML file."""
+    """Check a site's YAML file; notes on stderr say what it goes without, and what a run would miss here."""
     from retail_ray.tracking.tracker import check_options
 
     site = _load(site_path, None)
     with _refusals():
-        check_options(site.tracker.name, frame_rate=10.0, options=site.tracker.options)
+        try:
+            check_options(site.tracker.name, frame_rate=10.0, options=site.tracker.options)
+        except TrackerError as error:
+            raise ConfigError(f"{place(site_path, ('tracker',))}: {error}") from error
+    for note in (*not_there(site), *switched_off(site)):
+        click.echo(f"note: {mask_credentials(note)}", err=True)
     click.echo(
         f"{site_path}: valid; {len(site.cameras)} cameras, {len(site.lines)} lines, {len(site.zones)} zones, "
         f"{len(site.queues)} queues; config version {site.config_version}"
@@ -134,12 +140,14 @@ def models() -> None:
 
 
 @models.command("list")
-def models_list() -> None:
-    """All known weights and where they lie on this machine."""
-    from retail_ray.console import print_models
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
+def models_list(*, as_json: bool) -> None:
+    """All known weights: purpose, size, sha256, licence, address, and where they lie on this machine."""
+    from retail_ray.console import models_text
     from retail_ray.vision.weights import default_cache_dir, default_models_dir, models_table
 
-    print_models(models_table(default_models_dir(), default_cache_dir()))
+    rows = models_table(default_models_dir(), default_cache_dir())
+    click.echo(json.dumps([row.as_json() for row in rows], indent=2) if as_json else models_text(rows))
 
 
 @models.command("fetch")
@@ -166,6 +174,7 @@ def _load(site_path: Path, lake: str | None) -> Site:
     with _refusals():
         site = load_site(site_path)
         if lake is not None:
+            _require_folder(lake)
             site = site.model_copy(update={"lake": str(Path(lake).expanduser().resolve())})
         if "runtime_resources" in Path(site.lake).parts:
             raise ConfigError(
@@ -173,6 +182,13 @@ def _load(site_path: Path, lake: str | None) -> Site:
                 "give --lake with an absolute path"
             )
     return site
+
+
+def _require_folder(lake: str) -> None:
+    try:
+        lake_folder(lake)
+    except ValueError as error:
+        raise ConfigError(f"--lake '{lake}': {error}") from error
 
 
 def _run_job(site_path: Path, lake: str | None, *, as_json: bool, **how: Any) -> None:
@@ -197,12 +213,8 @@ def _work(site: Site, *, ray_address: str | None, in_process: bool = False, **ho
 
     with ExitStack() as stack:
         progress = stack.enter_context(Progress())
-        if site.models.segmenter is None:
-            progress.notice("segmentation is off: models.segmenter is not set; foot points come from boxes")
-        if site.models.embedder is None:
-            progress.notice("re-identification is off: models.embedder is not set; geometry alone gives identities")
-        if site.queues:
-            progress.notice("queues are declared, but queue lengths and waits are not measured yet")
+        for note in switched_off(site):
+            progress.notice(note)
         command = mask_credentials(shlex.join(sys.argv))
         options = JobOptions(command=command, on_status=progress.status, on_notice=progress.notice, **how)
         if in_process:

@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from retail_ray.config_references import require_references
 from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
 from retail_ray.core.polygons import check_polygon
-from retail_ray.core.time import US_PER_S, BusinessDay, to_us
-from retail_ray.core.uris import mask_credentials
+from retail_ray.core.time import BusinessDay, to_us
+from retail_ray.core.uris import STREAM_SCHEMES, mask_credentials, scheme
 
 Point = tuple[float, float]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$", description="lower case, digits, - and _")]
@@ -36,6 +37,23 @@ def _quoted_time(value: object) -> object:
     if isinstance(value, str | time):
         return value
     raise ValueError('write the time in quotes, e.g. "12:00"')
+
+
+def lake_folder(path: str) -> str:
+    """`path`, if it is one of a folder; else ValueError."""
+    if "://" in path:
+        raise ValueError("the lake must be a folder that all nodes reach at the same path, e.g. /data/lake")
+    return path
+
+
+def _supported_address(uri: str) -> str:
+    known = ", ".join(f"{name}://" for name in sorted(STREAM_SCHEMES))
+    if scheme(uri) != "file" and scheme(uri) not in STREAM_SCHEMES:
+        raise ValueError(f"'{scheme(uri)}' addresses are not supported; use a file, an image folder, or one of {known}")
+    name = uri.partition(":")[0].lower()
+    if scheme(uri) == "file" and name in STREAM_SCHEMES and ":" in uri:
+        raise ValueError(f"an address begins with {name}://")
+    return uri
 
 
 class Section(BaseModel):
@@ -100,7 +118,9 @@ class Camera(Section):
     """One camera, live or recorded."""
 
     id: Identifier
-    uri: str = Field(min_length=1, description="video file, image folder, rtsp://, http(s):// or HLS address")
+    uri: Annotated[str, AfterValidator(_supported_address)] = Field(
+        min_length=1, description="video file, image folder, rtsp://, http(s):// or HLS address"
+    )
     recorded_at: AwareDatetime | None = Field(
         default=None, description="when the recording begins, with UTC offset; needed for recorded runs"
     )
@@ -301,7 +321,9 @@ class Site(Section):
     day_start: Annotated[time, BeforeValidator(_quoted_time)] = Field(
         default=time(0, 0), description='local time at which a business day begins, in quotes: "12:00"'
     )
-    lake: str = Field(default="lake", description="folder of the Parquet lake; relative to this file")
+    lake: Annotated[str, AfterValidator(lake_folder)] = Field(
+        default="lake", description="folder of the Parquet lake; relative to this file"
+    )
     simulated: bool = Field(
         default=False, description="all cameras are clips of `retail-ray simulate video`; lets the demo's weights load"
     )
@@ -317,41 +339,8 @@ class Site(Section):
 
     @model_validator(mode="after")
     def _references(self) -> Site:
-        for what in ("cameras", "lines", "zones", "queues"):
-            ids = [item.id for item in getattr(self, what)]
-            twice = sorted({i for i in ids if ids.count(i) > 1})
-            if twice:
-                raise ValueError(f"{what}: id {twice[0]!r} stands twice")
-        cameras = {camera.id: camera for camera in self.cameras}
-        for line in self.lines:
-            self._require_camera(cameras, f"line '{line.id}'", line.camera, line.on_floor)
-        for zone in self.zones:
-            if zone.camera is not None:
-                self._require_camera(cameras, f"zone '{zone.id}'", zone.camera, on_floor=False)
-        reserved = sorted({"coordinator", "gallery", "site"} & set(cameras))
-        if reserved:
-            raise ValueError(f"camera id '{reserved[0]}' is taken by a part of the system; choose another")
-        floor_zones = [zone.id for zone in self.zones if zone.m is not None]
-        if floor_zones and all(camera.floor is None for camera in self.cameras):
-            raise ValueError(f"zone '{floor_zones[0]}' is drawn on the floor, but no camera has a floor calibration")
-        if self.models.segmenter is None and (asked := [c.id for c in self.cameras if c.segmentation]):
-            raise ValueError(f"camera '{asked[0]}' asks for segmentation, but models.segmenter is not set")
+        require_references(self)
         return self
-
-    @model_validator(mode="after")
-    def _ticks_fill_epochs(self) -> Site:
-        tick_us = round(self.identity.tick_s * US_PER_S)
-        for name in ("epoch_s", "live_epoch_s"):
-            if tick_us < 1 or getattr(self.runtime, name) * US_PER_S % tick_us:
-                raise ValueError(f"identity.tick_s {self.identity.tick_s:g} must divide runtime.{name} without rest")
-        return self
-
-    @staticmethod
-    def _require_camera(cameras: dict[str, Camera], what: str, camera_id: str, on_floor: bool) -> None:
-        if camera_id not in cameras:
-            raise ValueError(f"{what} names camera '{camera_id}', which is not among {sorted(cameras)}")
-        if on_floor and cameras[camera_id].floor is None:
-            raise ValueError(f"{what} is drawn on the floor, but camera '{camera_id}' has no floor calibration")
 
     def camera(self, camera_id: str) -> Camera:
         return next(camera for camera in self.cameras if camera.id == camera_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -11,13 +10,12 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from retail_ray.config import Site
+from retail_ray.config_messages import Location, dotted, message
 from retail_ray.core.errors import ConfigError
-from retail_ray.core.uris import mask_credentials, scheme
+from retail_ray.core.uris import scheme
 
-Location = tuple[int | str, ...]
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -52,6 +50,13 @@ def parse_site(text: str, path: Path, environment: Mapping[str, str]) -> Site:
     except ValidationError as error:
         raise ConfigError(_explain(error, path, lines)) from error
     return _absolute(site, path.absolute().parent)
+
+
+def place(path: Path, location: Location) -> str:
+    """`<file>:<line>: <key>` of a readable, valid YAML file."""
+    root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    line = 1 if root is None else _Lines(root).of(location)
+    return f"{path}:{line}: {dotted(location)}"
 
 
 def json_schema() -> dict[str, Any]:
@@ -91,6 +96,16 @@ class _Lines:
             line = key.start_mark.line
         return line + 1
 
+    def has(self, location: Location) -> bool:
+        """Whether the file holds every part of `location`."""
+        node = self._root
+        for part in location:
+            found = self._child(node, part)
+            if found is None:
+                return False
+            node = found[1]
+        return True
+
     @staticmethod
     def _child(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
         if isinstance(node, yaml.MappingNode):
@@ -114,7 +129,7 @@ def _fill(value: Any, at: Location, environment: Mapping[str, str], path: Path, 
         name, default = match["name"], match["default"]
         if name not in environment and default is None:
             raise ConfigError(
-                f"{path}:{lines.of(at)}: {_dotted(at)}: environment variable {name} is not set; "
+                f"{path}:{lines.of(at)}: {dotted(at)}: environment variable {name} is not set; "
                 f"export it or write ${{{name}:-default}}"
             )
         return environment.get(name, default or "")
@@ -123,41 +138,15 @@ def _fill(value: Any, at: Location, environment: Mapping[str, str], path: Path, 
 
 
 def _explain(error: ValidationError, path: Path, lines: _Lines) -> str:
-    return "\n".join(
-        f"{path}:{lines.of(detail['loc'])}: {_dotted(detail['loc'])}{_message(detail)}" for detail in error.errors()
-    )
-
-
-def _message(detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(detail["loc"][:-1])
-        close = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        advice = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
-        return f": unknown key; {advice}"
-    text = detail["msg"].removeprefix("Value error, ")
-    given = detail["input"]
-    if isinstance(given, str | int | float | bool):
-        text += f" (found {mask_credentials(str(given))!r})"
-    return f": {text}"
-
-
-def _known_keys(location: Location) -> list[str]:
-    """The keys allowed at `location`, read from the JSON Schema."""
-    schema = Site.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in location:
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
-        node = next((option for option in node.get("anyOf", []) if option.get("type") != "null"), node)
-        if "$ref" in node:
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return sorted(node.get("properties", {}))
-
-
-def _dotted(location: Location) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text or "file"
+    told: dict[tuple[Location, str], None] = {}
+    for detail in error.errors():
+        at = detail["loc"]
+        # Where several types are allowed, pydantic adds the one it tried as a last part that no file holds.
+        if detail["type"] not in ("missing", "reference") and not lines.has(at):
+            told[at[:-1], "write a number, true, false or a text"] = None
+        else:
+            told[at, message(detail)] = None
+    return "\n".join(f"{path}:{lines.of(at)}: {dotted(at)}: {text}" for at, text in told)
 
 
 def _absolute(site: Site, folder: Path) -> Site:
@@ -168,8 +157,6 @@ def _absolute(site: Site, folder: Path) -> Site:
     def resolve_weights(value: str) -> str:
         return resolve(value) if "/" in value or (folder / value).exists() else value
 
-    if "://" in site.lake:
-        raise ConfigError(f"lake '{site.lake}': the lake must be a folder that all nodes reach at the same path")
     models = site.models
     changed = {}
     for name in ("detector", "embedder", "segmenter"):

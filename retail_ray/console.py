@@ -138,14 +138,18 @@ def print_answer(answer: SqlAnswer, form: str) -> None:
         Console(stderr=True).print(f"only the first {len(answer.rows)} rows are shown; raise --max-rows")
 
 
-def print_models(rows: Sequence[ModelsRow]) -> None:
-    """The known weights."""
-    table = Table(title="Known weights", title_justify="left")
-    for heading in ("name", "for", "MB", "sha256", "licence", "on this machine"):
-        table.add_column(heading, overflow="fold")
+def models_text(rows: Sequence[ModelsRow]) -> str:
+    """The known weights as paragraphs: no address and no sha256 is cut, however narrow the terminal."""
+    paragraphs = []
     for row in rows:
         known = row.weights
-        where = "no" if row.path is None else f"{row.path}"
-        size = f"{known.size_bytes / 1e6:.1f}"
-        table.add_row(known.name, known.purpose, size, known.sha256[:12], known.licence, where)
-    Console().print(table)
+        facts = {
+            "size": f"{known.size_bytes} bytes ({known.size_bytes / 1e6:.1f} MB)",
+            "sha256": known.sha256,
+            "licence": known.licence,
+            "address": known.url or "comes with retail_ray",
+            "found at": "not on this machine" if row.path is None else f"{row.path}",
+        }
+        lines = [f"  {name:<8}  {value}" for name, value in facts.items()]
+        paragraphs.append("\n".join([f"{known.name} - {known.task}: {known.purpose}", *lines]))
+    return "\n\n".join(paragraphs)

@@ -36,6 +36,14 @@ def test_cluster_yaml_is_valid_for_the_cluster_launcher() -> None:
     assert cluster()["head_node_type"] in types
 
 
+def test_the_start_commands_name_the_site_that_serve_deploy_serves() -> None:
+    content = cluster()
+    for commands in (content["head_start_ray_commands"], content["worker_start_ray_commands"]):
+        started = [command for command in commands if "ray start" in command]
+        assert len(started) == 1
+        assert "RETAIL_RAY_SITE=/data/site.yaml ray start" in started[0]
+
+
 def test_a_misspelt_key_in_cluster_yaml_would_be_found() -> None:
     content = cluster()
     content["available_node_types"]["head"]["resorces"] = {}

@@ -6,7 +6,7 @@ import re
 
 _USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]*(?:@[^/\s@'\"]*)*@")
 _SECRET = re.compile(r"(?i)([?&;](?:token|key|password|passwd|pwd|secret|auth|signature|sig|access_token)=)[^&;\s'\"]+")
-_LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp"})
+STREAM_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp"})
 
 
 def mask_credentials(text: str) -> str:
@@ -22,4 +22,4 @@ def scheme(uri: str) -> str:
 
 def is_network(uri: str) -> bool:
     """Whether reading this address goes over a network."""
-    return scheme(uri) in _LIVE_SCHEMES
+    return scheme(uri) in STREAM_SCHEMES

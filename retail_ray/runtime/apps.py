@@ -15,7 +15,8 @@ from ray.serve.handle import DeploymentHandle
 from retail_ray.config import ModelSettings, Site
 from retail_ray.config_file import load_site
 from retail_ray.core.errors import ConfigError
-from retail_ray.runtime.replicas import DetectorReplica, EmbedderReplica, SegmenterReplica
+from retail_ray.runtime.placement import host_options, model_options, off_options
+from retail_ray.runtime.replicas import DetectorReplica, EmbedderReplica, OffReplica, SegmenterReplica
 
 Role = Literal["detector", "embedder", "segmenter"]
 ROLES: tuple[Role, ...] = ("detector", "embedder", "segmenter")
@@ -38,9 +39,14 @@ def model_app(role: Role, settings: ModelSettings) -> serve.Application:
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
         health_check_period_s=HEALTH_PERIOD_S,
         health_check_timeout_s=HEALTH_TIMEOUT_S,
-        ray_actor_options={"num_cpus": settings.num_cpus, "num_gpus": settings.num_gpus},
+        ray_actor_options=model_options(settings),
     )
     return deployment.bind(settings)
+
+
+def off_app(role: Role) -> serve.Application:
+    """Stands under the name of a model that the site runs without, so that one Serve config fits every site."""
+    return serve.deployment(OffReplica).options(name=role, ray_actor_options=off_options()).bind(role)
 
 
 def settings_of(site: Site, role: Role) -> ModelSettings | None:
@@ -75,7 +81,7 @@ def query_service(site: Site, replicas: int = 1) -> serve.Application:
         num_replicas=replicas,
         max_ongoing_requests=64,
         health_check_timeout_s=HEALTH_TIMEOUT_S,
-        ray_actor_options={"num_cpus": 0.1},
+        ray_actor_options=host_options(),
     )
     return deployment.bind(site)
 
@@ -91,9 +97,7 @@ def running(role: Role) -> DeploymentHandle | None:
 def _from_yaml(role: Role, args: dict[str, Any]) -> serve.Application:
     site = _site(args)
     settings = settings_of(site, role)
-    if settings is None:
-        raise ConfigError(f"site '{site.site}' has no models.{role}; set it, or leave the application out")
-    return model_app(role, settings)
+    return off_app(role) if settings is None else model_app(role, settings)
 
 
 def _site(args: dict[str, Any]) -> Site:

@@ -17,6 +17,7 @@ from retail_ray.runtime.build_camera import CameraFacts
 from retail_ray.runtime.camera import CameraStatus, EpochReport
 from retail_ray.runtime.hosts import EpochClose
 from retail_ray.runtime.naming import GALLERY, SITE, camera_name, gallery_name, site_name
+from retail_ray.runtime.placement import camera_options, host_options
 from retail_ray.runtime.plan import RunPlan
 from retail_ray.runtime.serve_clients import ServeHandles
 
@@ -40,7 +41,7 @@ class RayCrew:
                 f"another job runs site '{site.site}' in the same Ray cluster (actor '{site_name(site.site)}'); "
                 "end it first"
             )
-        options = {"num_cpus": site.runtime.camera_cpus, "max_concurrency": 2, "max_restarts": 0}
+        options = {"max_concurrency": 2, "max_restarts": 0, **camera_options(site)}
         for camera in site.cameras:
             remote = ray.remote(CameraActor).options(name=camera_name(site.site, camera.id), **options)
             self._cameras[camera.id] = remote.remote(plan, camera.id)
@@ -67,7 +68,7 @@ class RayCrew:
             (GalleryActor, gallery_name(site.site), GALLERY),
             (SiteActor, site_name(site.site), SITE),
         ):
-            options = {"name": name, "num_cpus": site.runtime.camera_cpus, "max_restarts": 0}
+            options = {"name": name, "max_restarts": 0, **host_options()}
             self._receivers.append(ray.remote(cls).options(**options).remote(self._plan, starts_us, states.get(writer)))
         begun = [self._cameras[name].begin.remote(self._handles, self._receivers, states.get(name)) for name in facts]
         return dict(zip(facts, ray.get(begun, timeout=START_TIMEOUT_S), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from retail_ray.runtime.coalesce import Coalescer
 GPU_BATCH_FRAMES = 64
 # Two chunks at a time keep all inference streams of a CPU busy while one of them drains.
 CPU_LANES = 2
+# The settings of a model that the deployed site runs without, as JSON.
+OFF = "null"
 
 
 class _Replica:
@@ -30,6 +33,17 @@ class _Replica:
     async def settings(self) -> str:
         """The settings as JSON, so that a job can see whether it asks the models it means."""
         return self._settings.model_dump_json()
+
+
+class OffReplica:
+    """In place of a model that the deployed site runs without; a job whose site has the model is refused."""
+
+    def __init__(self, role: str) -> None:
+        logging.getLogger("ray.serve").warning("%s is off: the deployed site does not set models.%s", role, role)
+
+    async def settings(self) -> str:
+        """OFF, where a model tells its settings."""
+        return OFF
 
 
 class DetectorReplica(_Replica):

@@ -17,6 +17,7 @@ from retail_ray.core.errors import ConfigError, ModelError, WeightsError
 from retail_ray.runtime import apps
 from retail_ray.runtime.build_models import find_weights
 from retail_ray.runtime.naming import NAMESPACE
+from retail_ray.runtime.replicas import OFF
 from retail_ray.runtime.serve_clients import ServeHandles
 from retail_ray.runtime.simulated_weights import require_simulated
 
@@ -146,6 +147,11 @@ def _wait_until_running(role: apps.Role, settings: ModelSettings, deadline: floa
 
 def _require_same(role: apps.Role, settings: ModelSettings, handle: DeploymentHandle) -> None:
     deployed = handle.settings.remote().result(timeout_s=SETTINGS_TIMEOUT_S)
+    if deployed == OFF:
+        raise ConfigError(
+            f"the {role} is deployed as off, for a site without models.{role}, and this site has one; "
+            "deploy this site's models, or leave the key out"
+        )
     if deployed != settings.model_dump_json():
         raise ConfigError(
             f"the deployed {role} runs with other settings than this site's models.{role}: "

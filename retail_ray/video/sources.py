@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from retail_ray.core.errors import ConfigError
-from retail_ray.core.uris import scheme
+from retail_ray.core.uris import STREAM_SCHEMES, scheme
 from retail_ray.video.decode import Place
 from retail_ray.video.files import FileSource
 from retail_ray.video.folders import FolderSource
@@ -16,7 +16,6 @@ from retail_ray.video.recording import SourceInfo
 Recording = FileSource | FolderSource
 Source = FileSource | FolderSource | LiveSource
 
-_STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp"})
 _DOWNLOADS = frozenset({"http", "https"})
 
 
@@ -38,8 +37,8 @@ def open_source(
     """
     place = _place(camera_id, uri)
     kind = scheme(place.uri)
-    if kind not in _STREAMS and kind != "file":
-        known = ", ".join(sorted(_STREAMS))
+    if kind not in STREAM_SCHEMES and kind != "file":
+        known = ", ".join(sorted(STREAM_SCHEMES))
         raise place.error(f"'{kind}' addresses are not supported; use a file, a folder, or one of {known}")
     if live is None:
         return _recording(place, recorded_at_us, analysis_fps, decoder_threads, image_fps)

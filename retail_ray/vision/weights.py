@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -51,6 +51,10 @@ class ModelsRow:
 
     weights: KnownWeights
     path: Path | None
+
+    def as_json(self) -> dict[str, str | int | bool | None]:
+        """All that is known of it; url None: it comes with the package; path None: it is not on this machine."""
+        return asdict(self.weights) | {"path": None if self.path is None else str(self.path)}
 
 
 @cache

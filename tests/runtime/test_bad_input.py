@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from tests.video.clips import write_clip, write_silence
 START = "2026-03-02T10:00:00+00:00"
 
 
-def run(site: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(site: Path, *more: str, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """The real command; under: a command that runs it."""
     command = [sys.executable, "-m", "retail_ray.cli", "run", "--site", str(site), "--json", "--in-process", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run([*under, *command], capture_output=True, text=True, timeout=240, check=False)
 
 
 def camera(name: str, uri: Path) -> dict[str, Any]:
@@ -156,6 +157,26 @@ def test_a_lake_that_may_not_be_written(tmp_path: Path, shared_data: Path, small
     site = write_site(tmp_path, shared_data, [lab(shared_data, 1)])
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     refused(run(site, "--lake", str(small_disk / "lake")), str(small_disk), "the file system is read-only")
+
+
+def test_a_lake_without_write_permission(tmp_path: Path, shared_data: Path) -> None:
+    """Closed before anything is there, then one table: nothing is half written, and with the permission it goes on."""
+    site, lake = write_site(tmp_path, shared_data, [lab(shared_data, 1)]), tmp_path / "lake"
+    # Root may write anywhere by a capability; without it, and not the owner, it may not.
+    root = os.geteuid() == 0
+    under = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if root else []
+    for closed in (lake, lake / "detections"):
+        closed.mkdir()
+        closed.chmod(0o555)
+        if root:
+            os.chown(closed, 65534, 65534)
+        refused(run(site, under=under), "no permission", str(closed))
+        assert rows_of(lake) == {}
+        if root:
+            os.chown(closed, 0, 0)
+        closed.chmod(0o755)
+    assert run(site, under=under).returncode == 0
+    assert any(path.startswith("detections/") for path in rows_of(lake))
 
 
 def test_a_lake_that_is_a_file(tmp_path: Path, shared_data: Path) -> None:

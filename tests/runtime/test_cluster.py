@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
+import torch
 import yaml
 
 from retail_ray.lake.views import open_lake
-from tests.runtime.sites import ON_FLOOR, lab, rows_of, street, write_site
+from tests.runtime.sites import ON_FLOOR, commits_of, lab, rows_of, street, write_site
+from tests.vision.test_segmenter import small_sam
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 
@@ -37,6 +40,7 @@ class Cluster:
     environment: dict[str, str]
     site: Path
     lake: Path
+    head_pid: int
 
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command line of the cluster's own tools."""
@@ -54,6 +58,11 @@ class Cluster:
         more = [] if wait else ["--no-wait"]
         command = ["ray", "job", "submit", "--address", self.dashboard, "--working-dir", ".", *more, "--"]
         return self.call(*command, *entrypoint)
+
+    def pid_of(self, part: str) -> int:
+        """The process of this cluster that runs an actor or replica."""
+        workers = psutil.Process(self.head_pid).children(recursive=True)
+        return next(worker.pid for worker in workers if f"ray::{part}" in " ".join(worker.cmdline()))
 
 
 def free_port() -> int:
@@ -102,11 +111,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iter
         start_new_session=True,
     )  # fmt: skip
     dashboard, http = f"http://127.0.0.1:{dashboard_port}", f"http://127.0.0.1:{http_port}"
-    started = Cluster(dashboard, http, environment, site, folder / "lake")
+    started = Cluster(dashboard, http, environment, site, folder / "lake", head.pid)
     try:
         until(lambda: head.poll() is None and answers(f"{dashboard}/api/version"), "the dashboard")
         until(lambda: started.submit("python", "-c", "pass").returncode == 0, "the job agent")
-        deploy(started, folder, http_port)
+        deploy(started, folder, "store.yaml")
         yield started
     finally:
         os.killpg(head.pid, signal.SIGTERM)
@@ -117,16 +126,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iter
             head.wait(30)
 
 
-def deploy(cluster: Cluster, folder: Path, http_port: int) -> None:
-    """serve_configs/store.yaml as it is, but for the port."""
-    config = yaml.safe_load((ROOT / "serve_configs/store.yaml").read_text())
-    config["http_options"]["port"] = http_port
-    path = folder / "store.yaml"
+def deploy(cluster: Cluster, folder: Path, name: str, **args: str) -> None:
+    """A file of serve_configs as it is, but for the port and, where they are given, the arguments; until it runs."""
+    config = yaml.safe_load((ROOT / "serve_configs" / name).read_text())
+    config["http_options"]["port"] = int(cluster.http.rsplit(":", 1)[1])
+    for application in config["applications"]:
+        application["args"] |= args
+    path = folder / name
     path.write_text(yaml.safe_dump(config))
     done = cluster.call("serve", "deploy", "-a", cluster.dashboard, str(path))
     assert done.returncode == 0, done.stderr
-    until(lambda: answers(f"{cluster.http}/readyz"), "the query service")
-    until(lambda: running_applications(cluster) == {"detector", "embedder", "query"}, "all applications")
+    wanted = {application["name"] for application in config["applications"]}
+    until(lambda: running_applications(cluster) == wanted, f"the applications of {name}")
+    if "query" in wanted:
+        until(lambda: answers(f"{cluster.http}/readyz"), "the query service")
 
 
 def answers(url: str) -> bool:
@@ -141,18 +154,36 @@ def running_applications(cluster: Cluster) -> set[str]:
     return {name for name, app in told["applications"].items() if app["status"] == "RUNNING"}
 
 
+def with_segmenter(folder: Path, data: Path) -> Path:
+    """A site whose camera cuts people out of key frames, with a small network of random values."""
+    checkpoint = folder / "small_sam.pth"
+    torch.save(small_sam(0).state_dict(), checkpoint)
+    models = {
+        "detector": {"weights": str(data / "weights/yolo11n_int8_openvino_model")},
+        "embedder": {"weights": str(data / "weights/osnet_x0_25_msmt17.onnx")},
+        "segmenter": {"weights": str(checkpoint), "threads": 1},
+    }
+    return write_site(folder, data, [lab(data, 1, segmentation=True)], models=models)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Rows of the site, worked in one process without Ray."""
+    plain = tmp_path_factory.mktemp("plain")
+    command = ["retail-ray", "run", "--site", str(cluster.site), "--lake", str(plain), "--in-process", "--json"]
+    assert cluster.call(*command).returncode == 0
+    return rows_of(plain)
+
+
 def test_a_submitted_job_uses_the_deployed_models_and_gives_the_rows_of_the_plain_loop(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, undisturbed: dict[str, str]
 ) -> None:
     assert httpx.get(f"{cluster.http}/v1/stats", timeout=PATIENCE_S).json()["tracklets"] == 0
     batch = ("python", "jobs/batch.py", "--site", str(cluster.site), "--lake", str(cluster.lake), "--json")
     done = cluster.submit(*batch)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert running_applications(cluster) == {"detector", "embedder", "query"}
-    plain = tmp_path / "plain"
-    command = ["retail-ray", "run", "--site", str(cluster.site), "--lake", str(plain), "--in-process", "--json"]
-    assert cluster.call(*command).returncode == 0
-    assert rows_of(cluster.lake) == rows_of(plain)
+    assert running_applications(cluster) == {"detector", "embedder", "segmenter", "query"}
+    assert rows_of(cluster.lake) == undisturbed
 
     stats = httpx.get(f"{cluster.http}/v1/stats", timeout=PATIENCE_S).json()
     assert stats["tracklets"] > 20
@@ -162,6 +193,27 @@ def test_a_submitted_job_uses_the_deployed_models_and_gives_the_rows_of_the_plai
     page = httpx.get(cluster.http, timeout=PATIENCE_S)
     assert page.status_code == 200
     assert "text/html" in page.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("part", "restarts"),
+    [("CameraActor", 1), ("GalleryActor", 1), ("SiteActor", 1), ("ServeReplica:detector", 0)],
+)
+def test_a_killed_part_changes_no_row(
+    cluster: Cluster, tmp_path: Path, undisturbed: dict[str, str], part: str, restarts: int
+) -> None:
+    """The job goes back to the last commit by itself; a model keeps no state, so it is only asked again."""
+    lake = tmp_path / "lake"
+    command = [str(BIN / "retail-ray"), "run", "--site", str(cluster.site), "--lake", str(lake), "--json"]
+    with subprocess.Popen(
+        command, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        until(lambda: commits_of(lake) >= 1 or job.poll() is not None, "the first commit")
+        os.kill(cluster.pid_of(part), signal.SIGKILL)
+        out, err = job.communicate(timeout=DEADLINE_S)
+    assert job.returncode == 0, err
+    assert json.loads(out)["restarts"] == restarts
+    assert rows_of(lake) == undisturbed
 
 
 def test_a_lake_inside_the_uploaded_folder_is_refused(cluster: Cluster) -> None:
@@ -179,6 +231,13 @@ def test_models_deployed_with_other_settings_are_refused(cluster: Cluster, tmp_p
     done = cluster.call("retail-ray", "run", "--site", str(other), "--json")
     assert done.returncode == 2
     assert "the deployed detector runs with other settings" in done.stderr
+
+
+def test_a_segmenter_deployed_as_off_is_not_passed_over(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:
+    """The deployed site runs without one; a site that has one must not silently lose its masks."""
+    done = cluster.call("retail-ray", "run", "--site", str(with_segmenter(tmp_path, shared_data)), "--json")
+    assert done.returncode == 2
+    assert "the segmenter is deployed as off, for a site without models.segmenter" in done.stderr
 
 
 def test_live_state_rows_and_reset_while_a_stream_runs(cluster: Cluster, tmp_path: Path, shared_data: Path) -> None:
@@ -236,3 +295,20 @@ def test_json_of_a_job_is_nothing_but_json(cluster: Cluster, tmp_path: Path) -> 
     done = cluster.call(*command)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["coverage"]["share"] == 1.0
+
+
+def test_the_models_and_the_api_deploy_each_by_its_own_file(
+    cluster: Cluster, tmp_path: Path, shared_data: Path
+) -> None:
+    """Last, because it replaces what the others use. The models here are those of a site with a segmenter."""
+    deploy(cluster, tmp_path, "query.yaml")
+    assert httpx.get(f"{cluster.http}/v1/stats", timeout=PATIENCE_S).status_code == 200
+
+    site = with_segmenter(tmp_path, shared_data)
+    deploy(cluster, tmp_path, "inference.yaml", site=str(site))
+    done = cluster.call("retail-ray", "run", "--site", str(site), "--json")
+    assert done.returncode == 0, done.stderr
+    assert running_applications(cluster) == {"detector", "embedder", "segmenter"}
+    with open_lake(tmp_path / "lake") as lake:
+        masks = lake.rows("SELECT count(mask) AS masks, count(*) AS boxes FROM detections")[0]
+    assert 0 < masks["masks"] < masks["boxes"]

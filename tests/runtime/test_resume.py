@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.runtime.sites import ON_FLOOR, commits_of, lab, rows_of, street, write_site
@@ -101,20 +98,6 @@ def test_tracklets_that_end_within_the_chunk_of_their_crop(tmp_path: Path, share
 
 @pytest.mark.ray
 @pytest.mark.long
-def test_killed_camera_actor(tmp_path: Path, shared_data: Path, undisturbed: dict[str, str]) -> None:
-    """The job itself goes back to the last commit; no second start is needed. Ray gives the rows of the plain loop."""
-    site = town(tmp_path, shared_data)
-    with subprocess.Popen(command(site), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(lambda: commits_of(tmp_path / "lake") >= 1, process)
-        os.kill(actor_pid(process.pid, "CameraActor"), signal.SIGKILL)
-        out, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, err
-    assert json.loads(out)["restarts"] == 1
-    assert rows_of(tmp_path / "lake") == undisturbed
-
-
-@pytest.mark.ray
-@pytest.mark.long
 def test_killed_job(tmp_path: Path, shared_data: Path, undisturbed: dict[str, str]) -> None:
     site = town(tmp_path, shared_data)
     with subprocess.Popen(command(site), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -123,12 +106,3 @@ def test_killed_job(tmp_path: Path, shared_data: Path, undisturbed: dict[str, st
     assert len(rows_of(tmp_path / "lake")) < len(undisturbed)
     assert not run(site)["already_complete"]
     assert rows_of(tmp_path / "lake") == undisturbed
-
-
-def actor_pid(driver_pid: int, name: str) -> int:
-    """A worker process of this driver's Ray that runs the actor."""
-    workers = [
-        p for p in psutil.Process(driver_pid).children(recursive=True) if f"ray::{name}" in " ".join(p.cmdline())
-    ]
-    assert workers, f"no process of actor {name}"
-    return workers[0].pid

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
+import yaml
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -19,6 +21,7 @@ from retail_ray.core.boxes import Letterbox, iou
 from retail_ray.core.errors import ModelError, WeightsError
 from retail_ray.core.types import Detections
 from retail_ray.vision.detector import DetectorSettings, YoloDetector, load_detector, rectangular_hw
+from retail_ray.vision.openvino_network import read_ir, reshape_yolo
 from tests.vision.frames import Frames, letterboxed
 
 CONFIDENCE = 0.1
@@ -56,7 +59,7 @@ def native(detector: YoloDetector, frames: Frames) -> list[Detections]:
     return found
 
 
-def by_ultralytics(weights: Path, frames: Frames, image_size: int) -> list[Detections]:
+def by_ultralytics(weights: Path, frames: Frames, image_size: int | tuple[int, int]) -> list[Detections]:
     from ultralytics import YOLO
 
     model = YOLO(str(weights), task="detect")
@@ -107,6 +110,51 @@ def test_boxes_equal_those_of_ultralytics_own_predictor(
     assert max(d.confidence for d in differences) <= confidence
     # A box that only one of them has must have been a close call at the threshold.
     assert max(d.unmatched_confidence for d in differences) <= CONFIDENCE + confidence
+
+
+DEFAULT_HW = (384, 640)
+
+
+@pytest.fixture(scope="module")
+def wide_ir(ir_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared INT8 network in the shape that the product gives it by default, as a folder that ultralytics loads."""
+    folder = tmp_path_factory.mktemp("wide") / "yolo11n_int8_openvino_model"
+    folder.mkdir()
+    model = read_ir(ir_folder / "yolo11n.xml")
+    reshape_yolo(model, DEFAULT_HW, "wide")
+    ov.save_model(model, str(folder / "yolo11n.xml"), compress_to_fp16=False)
+    metadata = yaml.safe_load((ir_folder / "metadata.yaml").read_text()) | {"imgsz": list(DEFAULT_HW)}
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_parity_at_the_default_shape(
+    wide_ir: Path, ir_folder: Path, model_cache: Path, street: Frames, shop_fronts: Frames
+) -> None:
+    """On the very same letterboxed pixels, so that nothing but the networks and what follows them can differ."""
+    images = letterboxed(street[:3] + shop_fronts[:2], DEFAULT_HW)
+    ours = load_detector(DetectorSettings(ir_folder, threads=1, input_hw=DEFAULT_HW), model_cache).detect(images)
+    theirs = by_ultralytics(wide_ir, list(images), DEFAULT_HW)
+    differences = [Difference.between(a, b) for a, b in zip(ours, theirs, strict=True)]
+    assert sum(len(found) for found in theirs) >= 10
+    assert max(d.box_px for d in differences) <= 0.05
+    assert max(d.confidence for d in differences) <= 1e-3
+    assert max(d.unmatched_confidence for d in differences) <= CONFIDENCE + 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_the_default_shape_finds_what_the_square_of_the_exporter_finds(
+    ir_folder: Path, model_cache: Path, street: Frames
+) -> None:
+    """As it was exported, the network sees 256 grey rows more; they move boxes by some of the 1920 pixels."""
+    ours = native(load_detector(DetectorSettings(ir_folder, threads=1, input_hw=DEFAULT_HW), model_cache), street[:3])
+    theirs = by_ultralytics(ir_folder, street[:3], 640)
+    differences = [Difference.between(a, b) for a, b in zip(ours, theirs, strict=True)]
+    assert sum(len(found) for found in theirs) >= 10
+    assert max(d.box_px for d in differences) <= 25
+    assert max(d.confidence for d in differences) <= 0.15
+    assert max(d.unmatched_confidence for d in differences) <= 0.25
 
 
 def test_wrong_colour_order_is_seen_by_the_parity(ir_folder: Path, model_cache: Path, street: Frames) -> None:
