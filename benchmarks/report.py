@@ -12,8 +12,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
+from benchmarks.event_report import event_tables
 from benchmarks.markdown import table as _table
+from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -47,7 +50,13 @@ def tables() -> dict[str, str]:
         made["speed, stages"] = stages(speed)
     if memory is not None:
         made["memory"] = processes(memory)
-    return made
+    return (
+        made
+        | renderer_tables(_read("renderer"))
+        | event_tables(_read("events"))
+        | demo_tables(_read("demo"))
+        | {"demo, clips": shipped_clips()}
+    )
 
 
 def filled(text: str, made: Mapping[str, str]) -> str:
