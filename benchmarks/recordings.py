@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ def _save(path: Path, **arrays: NDArray[Any]) -> None:
 
 def _load(path: Path, *names: str) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path) as content:
+        with path.open("rb") as file, np.load(file) as content:
             return {name: content[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DataError(f"{path}: damaged ({error}); delete it, it will be made again") from error
