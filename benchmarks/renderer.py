@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -45,6 +45,9 @@ from retail_ray.vision.detector import DetectorSettings, YoloDetector, load_dete
 FIRST_SEED = 7100
 SIZE = (1280, 720)
 CONFIDENCE = 0.25
+INPUTS_HW = ((384, 640), (736, 1280))
+"""What the detector is given: pictures at half their size, the product's default, and at their own."""
+EMPTY = ("persons_with_decoys", "persons_without_decoys")
 HEIGHTS_PX = (80, 130, 220, 10_000)
 SHARES = (0.5, 0.9, 1.01)
 
@@ -141,34 +144,53 @@ def _cpu_s() -> float:
 # --- realism ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What one detector found so far. rows: (height, visible share, found) of each person."""
+
+    detector: YoloDetector
+    rows: list[tuple[float, float, bool]] = field(default_factory=list)
+    boxes: int = 0
+    false: int = 0
+    empty: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EMPTY, 0))
+
+    def see(self, image: NDArray[np.uint8], looked: Looked) -> None:
+        boxes = detect(self.detector, image)
+        hits, right = _matched(looked.boxes_px, boxes)
+        self.rows += zip(looked.heights_px.tolist(), looked.shares.tolist(), hits.tolist(), strict=True)
+        self.boxes, self.false = self.boxes + len(boxes), self.false + len(boxes) - right
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "recall": _recalls(self.rows),
+            "precision": round(1 - self.false / max(self.boxes, 1), 4),
+            "detections": self.boxes,
+            "empty_stores": self.empty,
+        }
+
+
 def realism(shops: int, kind: Prefer) -> dict[str, Any]:
-    """Recall by height and visibility, precision, and what is found in empty stores."""
-    detector = load_detector(
-        DetectorSettings(weights=WEIGHTS, confidence=CONFIDENCE, input_hw=(384, 640)),
-        RESULTS,
-    )
-    rows: list[tuple[float, float, bool]] = []
-    found = false = 0
-    empty = {"views": 0, "persons_without_decoys": 0, "persons_with_decoys": 0}
+    """Recall by height and visibility, precision, and what is found in empty stores, at each size of the input."""
+    tallies = {f"{hw[0]}x{hw[1]}": _Tally(_detector(hw)) for hw in INPUTS_HW}
+    views = 0
     for shop in range(shops):
-        plan = random_layout(FIRST_SEED + shop)
+        plan, number = random_layout(FIRST_SEED + shop), 0
         for picture, looked in _pictures(plan, FIRST_SEED + shop, kind):
-            boxes = detect(detector, degrade(picture.image, seed=len(rows)))
-            hits, right = _matched(looked.boxes_px, boxes)
-            rows += list(zip(looked.heights_px.tolist(), looked.shares.tolist(), hits.tolist(), strict=True))
-            found, false = found + len(boxes), false + len(boxes) - right
+            number += 1
+            image = degrade(picture.image, seed=1000 * shop + number)
+            for tally in tallies.values():
+                tally.see(image, looked)
         for camera in plan.cameras:
-            empty["views"] += 1
-            for key, one in (("persons_with_decoys", plan), ("persons_without_decoys", replace(plan, decoys=()))):
-                image = make_renderer(one, *SIZE, (), prefer=kind).draw(camera, []).image
-                empty[key] += len(detect(detector, degrade(image, seed=shop)))
-    return {
-        "shops": shops,
-        "recall": _recalls(rows),
-        "precision": round(1 - false / max(found, 1), 4),
-        "detections": found,
-        "empty_stores": empty,
-    }
+            views += 1
+            for key, one in zip(EMPTY, (plan, replace(plan, decoys=())), strict=True):
+                image = degrade(make_renderer(one, *SIZE, (), prefer=kind).draw(camera, []).image, seed=shop)
+                for tally in tallies.values():
+                    tally.empty[key] += len(detect(tally.detector, image))
+    return {"shops": shops, "empty_views": views, "inputs": {name: t.result() for name, t in tallies.items()}}
+
+
+def _detector(input_hw: tuple[int, int]) -> YoloDetector:
+    return load_detector(DetectorSettings(weights=WEIGHTS, confidence=CONFIDENCE, input_hw=input_hw), RESULTS)
 
 
 def _pictures(plan: StorePlan, seed: int, kind: Prefer) -> Iterator[tuple[Picture, Looked]]:

@@ -62,27 +62,32 @@ def clips(found: Mapping[str, Any]) -> str:
 
 def realism(found: Mapping[str, Any]) -> str:
     """Recall of people at least 80 px tall and half visible, by height and by visible share."""
-    rows = ([_named(name), _share(entry), _interval(entry), entry["people"]] for name, entry in found["recall"].items())
-    return table(["people", "recall", "95 % interval", "counted"], rows)
+    inputs = found["inputs"]
+    groups = next(iter(inputs.values()))["recall"]
+    rows = (
+        [_named(name), entry["people"], *(_recall(part["recall"][name]) for part in inputs.values())]
+        for name, entry in groups.items()
+    )
+    return table(["people", "counted", *(f"recall, detector at {name}" for name in inputs)], rows)
 
 
 def empty_stores(found: Mapping[str, Any]) -> str:
-    empty = found["empty_stores"]
-    return (
-        f"{found['shops']} random shops; precision {found['precision']:.3f} of {found['detections']} boxes. In "
-        f"{empty['views']} views without people the detector finds {empty['persons_without_decoys']} persons, and "
-        f"{empty['persons_with_decoys']} where mannequins, posters, mirrors and trolleys stand.\n"
-    )
+    """Precision, and what is found where nobody is."""
+    lines = [f"{found['shops']} random shops, {found['empty_views']} views of them without people:", ""]
+    for name, part in found["inputs"].items():
+        empty = part["empty_stores"]
+        lines.append(
+            f"- detector at {name}: precision {part['precision']:.3f} of {part['detections']} boxes; in the empty views "
+            f"{empty['persons_without_decoys']} persons, and {empty['persons_with_decoys']} where mannequins, posters, "
+            "mirrors and trolleys stand"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _named(name: str) -> str:
     return "all that are 80 px tall and half visible" if name == "all" else name
 
 
-def _share(entry: Mapping[str, Any]) -> str:
-    return "not measured" if entry["recall"] is None else f"{entry['recall']:.3f}"
-
-
-def _interval(entry: Mapping[str, Any]) -> str:
+def _recall(entry: Mapping[str, Any]) -> str:
     low, high = entry["interval_95"]
-    return "–" if entry["recall"] is None else f"{low:.2f} to {high:.2f}"
+    return "not measured" if entry["recall"] is None else f"{entry['recall']:.3f} ({low:.2f} to {high:.2f})"

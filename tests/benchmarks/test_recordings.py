@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ def detections(count: int, seed: int) -> Detections:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 4), max_size=5), max_size=5))
 def test_detections_come_back_chunk_by_chunk(tmp_path_factory: pytest.TempPathFactory, counts: list[list[int]]) -> None:
     path = tmp_path_factory.mktemp("answers") / "new" / "till.npz"
@@ -66,6 +67,7 @@ class Embedder:
         return patches.reshape(len(patches), -1, 3).mean(axis=1).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 12), st.just(4), st.just(2), st.just(3)), elements=st.integers(0, 1)))
 def test_a_patch_is_embedded_once_and_gets_its_own_vector(patches: NDArray[np.uint8]) -> None:
     embedder = Embedder()
@@ -93,11 +95,11 @@ def test_other_clips_weights_or_settings_have_another_name(tmp_path: Path) -> No
     weights.mkdir()
     (weights / "model.bin").write_bytes(b"one")
     clip.write_bytes(b"a clip")
-    settings = DetectorSettings(weights=str(weights))
-    names = [digest([clip], settings), digest([clip], settings.model_copy(update={"confidence": 0.31}))]
+    wanted = DetectorSettings(weights=str(weights))
+    names = [digest([clip], wanted), digest([clip], wanted.model_copy(update={"confidence": 0.31}))]
     (weights / "model.bin").write_bytes(b"two")
-    names.append(digest([clip], settings))
+    names.append(digest([clip], wanted))
     clip.write_bytes(b"another clip")
-    names.append(digest([clip], settings))
+    names.append(digest([clip], wanted))
     assert len(set(names)) == 4
-    assert digest([clip], settings) == names[-1]
+    assert digest([clip], wanted) == names[-1]

@@ -22,14 +22,17 @@ def people(hits: int, misses: int, height: float, share: float) -> list[tuple[fl
 
 def test_recall_by_height_and_by_visibility_stands_with_its_interval() -> None:
     rows = people(3, 1, 100, 0.95) + people(1, 1, 300, 0.6) + people(0, 9, 70, 1.0) + people(0, 9, 100, 0.4)
-    empty = {"views": 3, "persons_without_decoys": 0, "persons_with_decoys": 1}
-    found = {"shops": 1, "recall": _recalls(rows), "precision": 0.9, "detections": 10, "empty_stores": empty}
-    lines = renderer_tables({"realism": found})["renderer, realism"].splitlines()
+    empty = {"persons_without_decoys": 0, "persons_with_decoys": 1}
+    part = {"recall": _recalls(rows), "precision": 0.9, "detections": 10, "empty_stores": empty}
+    made = renderer_tables({"realism": {"shops": 1, "empty_views": 3, "inputs": {"8x8": part, "16x16": part}}})
+    assert "3 views" in made["renderer, empty stores"]
+    lines = made["renderer, realism"].splitlines()
     low, high = wilson(4, 6)
-    assert f"| all that are 80 px tall and half visible | 0.667 | {low:.2f} to {high:.2f} | 6 |" in lines
-    assert any(line.startswith("| 80-130 px | 0.750 |") for line in lines)
-    assert any(line.startswith("| visible 0.5-0.9 | 0.500 |") for line in lines)
-    assert any(line.startswith("| 130-220 px | not measured | – | 0 |") for line in lines)
+    shown = f"0.667 ({low:.2f} to {high:.2f})"
+    assert f"| all that are 80 px tall and half visible | 6 | {shown} | {shown} |" in lines
+    assert any(line.startswith("| 80-130 px | 4 | 0.750 (") for line in lines)
+    assert any(line.startswith("| visible 0.5-0.9 | 2 | 0.500 (") for line in lines)
+    assert "| 130-220 px | 0 | not measured | not measured |" in lines
     assert len(lines) == 2 + 1 + len(HEIGHTS_PX) - 1 + len(SHARES) - 1
 
 
