@@ -174,9 +174,8 @@ def realism(shops: int, kind: Prefer) -> dict[str, Any]:
     tallies = {f"{hw[0]}x{hw[1]}": _Tally(_detector(hw)) for hw in INPUTS_HW}
     views = 0
     for shop in range(shops):
-        plan, number = random_layout(FIRST_SEED + shop), 0
-        for picture, looked in _pictures(plan, FIRST_SEED + shop, kind):
-            number += 1
+        plan = random_layout(FIRST_SEED + shop)
+        for number, (picture, looked) in enumerate(_pictures(plan, FIRST_SEED + shop, kind)):
             image = degrade(picture.image, seed=1000 * shop + number)
             for tally in tallies.values():
                 tally.see(image, looked)

@@ -77,8 +77,8 @@ def empty_stores(found: Mapping[str, Any]) -> str:
     for name, part in found["inputs"].items():
         empty = part["empty_stores"]
         lines.append(
-            f"- detector at {name}: precision {part['precision']:.3f} of {part['detections']} boxes; in the empty views "
-            f"{empty['persons_without_decoys']} persons, and {empty['persons_with_decoys']} where mannequins, posters, "
+            f"- detector at {name}: precision {part['precision']:.3f} of {part['detections']} boxes; in the empty "
+            f"views {empty['persons_without_decoys']} persons, and {empty['persons_with_decoys']} where mannequins, posters, "
             "mirrors and trolleys stand"
         )
     return "\n".join(lines) + "\n"
