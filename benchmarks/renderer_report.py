@@ -75,11 +75,10 @@ def empty_stores(found: Mapping[str, Any]) -> str:
     """Precision, and what is found where nobody is."""
     lines = [f"{found['shops']} random shops, {found['empty_views']} views of them without people:", ""]
     for name, part in found["inputs"].items():
-        empty = part["empty_stores"]
+        plain, with_things = (part["empty_stores"][f"persons_{word}_decoys"] for word in ("without", "with"))
         lines.append(
             f"- detector at {name}: precision {part['precision']:.3f} of {part['detections']} boxes; in the empty "
-            f"views {empty['persons_without_decoys']} persons, and {empty['persons_with_decoys']} where mannequins, posters, "
-            "mirrors and trolleys stand"
+            f"views {plain} persons, and {with_things} where mannequins, posters, mirrors and trolleys stand"
         )
     return "\n".join(lines) + "\n"
 
