@@ -1,20 +1,25 @@
-"""Speed and realism of the simulated cameras: `python -m benchmarks.renderer [--shops 12] [--only speed|realism]`.
+"""Speed and realism of the simulated cameras: `python -m benchmarks.renderer [--shops 12] [--only PART]`.
 
-Speed: ticks of four cameras a second with about eight people in each picture, masks and visible shares included, on
-two processes. Realism: how many simulated people a detector finds that has only ever seen photographs (COCO-trained
-YOLO11n INT8, confidence 0.25, IoU 0.5 against the visible box) after mild blur, noise and JPEG.
+PART is speed, clips or realism. Speed: ticks of four cameras a second with about eight people in each picture, masks
+and visible shares included, on two processes. Clips: the same up to finished files, with motion blur, camera faults,
+H.264 and the truth, start of the processes included. Realism: how many simulated people a detector finds that has only
+ever seen photographs (COCO-trained YOLO11n INT8, confidence 0.25, IoU 0.5 against the visible box) after mild blur,
+noise and JPEG.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,6 +30,7 @@ from benchmarks.clips import WEIGHTS
 from benchmarks.environment import RESULTS, describe
 from retail_ray.core.boxes import Letterbox, iou
 from retail_ray.evaluation.measures import wilson
+from retail_ray.lake.truth import read_truth
 from retail_ray.simulation.layout_generator import random_layout
 from retail_ray.simulation.layouts import ready_layouts
 from retail_ray.simulation.render.people import PosedPerson, people_at
@@ -32,11 +38,16 @@ from retail_ray.simulation.render.renderer import Picture, Prefer, Renderer, mak
 from retail_ray.simulation.scenario import simulate
 from retail_ray.simulation.settings import ScenarioSettings
 from retail_ray.simulation.store import StoreCamera, StorePlan
+from retail_ray.simulation.video import simulate_video
+from retail_ray.simulation.video_settings import VideoSettings
 from retail_ray.vision.detector import DetectorSettings, YoloDetector, load_detector
 
 FIRST_SEED = 7100
 SIZE = (1280, 720)
 CONFIDENCE = 0.25
+INPUTS_HW = ((384, 640), (736, 1280))
+"""What the detector is given: pictures at half their size, the product's default, and at their own."""
+EMPTY = ("persons_with_decoys", "persons_without_decoys")
 HEIGHTS_PX = (80, 130, 220, 10_000)
 SHARES = (0.5, 0.9, 1.01)
 
@@ -103,37 +114,82 @@ def _busy(shoppers: int) -> ScenarioSettings:
     return ScenarioSettings(duration_s=30.0, initial_shoppers=shoppers, arrivals_per_hour=400.0, warm_up_s=120.0)
 
 
+# --- clips -----------------------------------------------------------------------------------------------------------
+
+
+def clip_making(size: tuple[int, int], fps: float = 10.0) -> dict[str, float]:
+    """Four clips on two processes, with everything that a user waits for."""
+    video = VideoSettings(width_px=size[0], height_px=size[1], fps=fps, processes=2, renderer="software")
+    with tempfile.TemporaryDirectory() as folder:
+        began, used = time.perf_counter(), _cpu_s()
+        made = simulate_video(ready_layouts()["convenience"], _QUIET, video, seed=1, out=Path(folder) / "store")
+        wall_s, cpu_s = time.perf_counter() - began, _cpu_s() - used
+        frames = len(read_truth(made.truth_dir).tables["frames"]["frame_index"])
+        size_bytes = sum(clip.stat().st_size for clip in made.clips)
+    return {
+        "ticks_per_s": round(_QUIET.duration_s * fps / wall_s, 2),
+        "cpu_ms_per_frame": round(cpu_s / frames * 1e3, 1),
+        "wall_s": round(wall_s, 1),
+        "frames": frames,
+        "bytes": size_bytes,
+    }
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in used)
+
+
 # --- realism ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What one detector found so far. rows: (height, visible share, found) of each person."""
+
+    detector: YoloDetector
+    rows: list[tuple[float, float, bool]] = field(default_factory=list)
+    boxes: int = 0
+    false: int = 0
+    empty: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EMPTY, 0))
+
+    def see(self, image: NDArray[np.uint8], looked: Looked) -> None:
+        boxes = detect(self.detector, image)
+        hits, right = _matched(looked.boxes_px, boxes)
+        self.rows += zip(looked.heights_px.tolist(), looked.shares.tolist(), hits.tolist(), strict=True)
+        self.boxes, self.false = self.boxes + len(boxes), self.false + len(boxes) - right
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "recall": _recalls(self.rows),
+            "precision": round(1 - self.false / max(self.boxes, 1), 4),
+            "detections": self.boxes,
+            "empty_stores": self.empty,
+        }
+
+
 def realism(shops: int, kind: Prefer) -> dict[str, Any]:
-    """Recall by height and visibility, precision, and what is found in empty stores."""
-    detector = load_detector(
-        DetectorSettings(weights=WEIGHTS, confidence=CONFIDENCE, input_hw=(384, 640)),
-        RESULTS,
-    )
-    rows: list[tuple[float, float, bool]] = []
-    found = false = 0
-    empty = {"views": 0, "persons_without_decoys": 0, "persons_with_decoys": 0}
+    """Recall by height and visibility, precision, and what is found in empty stores, at each size of the input."""
+    tallies = {f"{hw[0]}x{hw[1]}": _Tally(_detector(hw)) for hw in INPUTS_HW}
+    views = 0
     for shop in range(shops):
         plan = random_layout(FIRST_SEED + shop)
-        for picture, looked in _pictures(plan, FIRST_SEED + shop, kind):
-            boxes = detect(detector, degrade(picture.image, seed=len(rows)))
-            hits, right = _matched(looked.boxes_px, boxes)
-            rows += list(zip(looked.heights_px.tolist(), looked.shares.tolist(), hits.tolist(), strict=True))
-            found, false = found + len(boxes), false + len(boxes) - right
+        for number, (picture, looked) in enumerate(_pictures(plan, FIRST_SEED + shop, kind)):
+            image = degrade(picture.image, seed=1000 * shop + number)
+            for tally in tallies.values():
+                tally.see(image, looked)
         for camera in plan.cameras:
-            empty["views"] += 1
-            for key, one in (("persons_with_decoys", plan), ("persons_without_decoys", replace(plan, decoys=()))):
-                image = make_renderer(one, *SIZE, (), prefer=kind).draw(camera, []).image
-                empty[key] += len(detect(detector, degrade(image, seed=shop)))
-    return {
-        "shops": shops,
-        "recall": _recalls(rows),
-        "precision": round(1 - false / max(found, 1), 4),
-        "detections": found,
-        "empty_stores": empty,
-    }
+            views += 1
+            for key, one in zip(EMPTY, (plan, replace(plan, decoys=())), strict=True):
+                image = degrade(make_renderer(one, *SIZE, (), prefer=kind).draw(camera, []).image, seed=shop)
+                for tally in tallies.values():
+                    tally.empty[key] += len(detect(tally.detector, image))
+    return {"shops": shops, "empty_views": views, "inputs": {name: t.result() for name, t in tallies.items()}}
+
+
+def _detector(input_hw: tuple[int, int]) -> YoloDetector:
+    return load_detector(DetectorSettings(weights=WEIGHTS, confidence=CONFIDENCE, input_hw=input_hw), RESULTS)
 
 
 def _pictures(plan: StorePlan, seed: int, kind: Prefer) -> Iterator[tuple[Picture, Looked]]:
@@ -214,23 +270,31 @@ def _share(hit: NDArray[np.bool_]) -> dict[str, Any]:
     }
 
 
+def _speeds(seconds: float) -> dict[str, Any]:
+    kinds: tuple[Prefer, ...] = ("software", "gl")
+    return {
+        f"{kind} {size[0]}x{size[1]}": ticks_per_second(kind, size, seconds)
+        for kind in kinds
+        for size in (SIZE, (640, 360))
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shops", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=12.0)
-    parser.add_argument("--only", choices=("speed", "realism"))
+    parser.add_argument("--only", choices=("speed", "clips", "realism"))
     arguments = parser.parse_args()
     path = RESULTS / "renderer.json"
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if arguments.only != "realism":
-        kinds: tuple[Prefer, ...] = ("software", "gl")
-        results["speed"] = {
-            f"{kind} {size[0]}x{size[1]}": ticks_per_second(kind, size, arguments.seconds)
-            for kind in kinds
-            for size in (SIZE, (640, 360))
-        } | {"measured_on": describe()}
-    if arguments.only != "speed":
-        results["realism"] = realism(arguments.shops, "software") | {"measured_on": describe()}
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "speed": lambda: _speeds(arguments.seconds),
+        "clips": lambda: {f"{size[0]}x{size[1]}": clip_making(size) for size in (SIZE, (640, 360))},
+        "realism": lambda: realism(arguments.shops, "software"),
+    }
+    for name, measured in parts.items():
+        if arguments.only in (None, name):
+            results[name] = measured() | {"measured_on": describe()}
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({name: {k: v for k, v in part.items() if k != "measured_on"} for name, part in results.items()},
                      indent=1))  # fmt: skip

@@ -12,9 +12,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
+from benchmarks.event_report import event_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
+from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -23,11 +26,17 @@ _BLOCK = re.compile(r"(<!-- measured: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 SCORES = ("hota", "det_a", "ass_a", "idf1", "mota", "recall", "precision")
 HEADINGS = ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "recall", "precision")
+LATE = {
+    "bench-renderer": ("renderer, speed", "renderer, clips", "renderer, realism", "renderer, empty stores"),
+    "bench-events": ("events, day", "events, tables"),
+    "bench-demo": ("demo, seconds",),
+}
+"""Tables that stand in the documents before they are measured; the words say what measures them."""
 DEFAULT = "bytetrack, product defaults"
 
 
 def tables() -> dict[str, str]:
-    """Name -> Markdown; results that were not measured yet are left out."""
+    """Name -> Markdown; results that were not measured yet are left out, or say so."""
     found = {name: _read(name) for name in ("trackers", "accuracy", "speed", "memory", "live_latency")}
     trackers, whole, speed, memory = (found[name] for name in ("trackers", "accuracy", "speed", "memory"))
     made: dict[str, str] = {}
@@ -48,10 +57,18 @@ def tables() -> dict[str, str]:
         made["speed, stages"] = stages(speed)
     if memory is not None:
         made["memory"] = processes(memory)
-    made |= people_tables(_read("people_traits"))
     if found["live_latency"] is not None:
         made["live latency"] = latency(found["live_latency"])
-    return made
+    late = {name: f"Not measured yet: `make {target}`.\n" for target, names in LATE.items() for name in names}
+    return (
+        made
+        | late
+        | people_tables(_read("people_traits"))
+        | renderer_tables(_read("renderer"))
+        | event_tables(_read("events"))
+        | demo_tables(_read("demo"))
+        | {"demo, clips": shipped_clips()}
+    )
 
 
 def filled(text: str, made: Mapping[str, str]) -> str:

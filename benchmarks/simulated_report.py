@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import table
+from benchmarks.pooled import MIN_CASES
 
 LADDER = (
     "true boxes, tracklets and identities",
@@ -14,18 +15,36 @@ LADDER = (
     "true boxes",
     "detector, no masks, no appearance",
     "everything",
+    "everything, and masks",
 )
 CONTROLS = (
     "everything",
     "shuffled embeddings",
     "colour histogram instead of the embedder",
-    "calibration of another camera",
+    "calibration of other cameras",
     "everyone one person",
     "every tracklet a new person",
 )
-TRACKING = ("HOTA in cameras", "IDF1 in cameras", "MOTA in cameras", "IDF1 over cameras", "IDF1 on the floor")
+TRACKING = (
+    "HOTA in cameras",
+    "DetA in cameras",
+    "AssA in cameras",
+    "IDF1 in cameras",
+    "MOTA in cameras",
+    "id switches in cameras",
+)
+OVER_CAMERAS = ("IDF1 over cameras", "HOTA over cameras", "IDF1 on the floor", "HOTA on the floor")
 LINKS = ("link precision", "link recall", "identities per person", "false merges", "false splits", "visitor error")
-RETAIL = ("door F1", "door accuracy", "occupancy error", "dwell error, s", "stays found", "stays right")
+RETAIL = (
+    "door F1",
+    "door accuracy",
+    "door accuracy, worst hour",
+    "occupancy error",
+    "dwell error, s",
+    "stays found",
+    "stays right",
+)
+QUEUES = ("queue length error, people", "queue wait error, s", "abandonment recall")
 JUDGED = ("IDF1 over cameras", "IDF1 on the floor", "link precision", "link recall", "visitor error")
 STEPS: dict[str, tuple[str | None, str]] = {
     "foot points and calibrated floor": (None, LADDER[0]),
@@ -33,52 +52,102 @@ STEPS: dict[str, tuple[str | None, str]] = {
     "tracking": (LADDER[1], LADDER[2]),
     "detection": (LADDER[2], LADDER[4]),
 }
-"""What lies between two rungs of the ladder; None: a perfect score."""
+"""What is lost between two rungs of the ladder; None: a perfect score."""
+GAINS: dict[str, tuple[str | None, str]] = {
+    "appearance": (LADDER[3], LADDER[4]),
+    "masks": (LADDER[4], LADDER[5]),
+}
+"""What a stage brings that the product can do without."""
+PLOTTED = ("HOTA in cameras", "IDF1 in cameras", "IDF1 over cameras", "IDF1 on the floor", "link recall", "stays found")
 _BINS = "recall_by_height_and_visibility."
 
 Entry = Mapping[str, Any] | None
 
 
 def simulated_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
-    """Name -> Markdown; none where nothing was measured."""
+    """Name -> Markdown; none where nothing was measured. Tables by rung are those of the first set of weights."""
     if report is None:
         return {}
-    variants = report["variants"]
+    sets = report["sets"]
+    first = next(iter(sets.values()))
+    variants = first["variants"]
     return {
         "simulated, conditions": conditions(report),
         "simulated, tracking by rung": _variants(variants, LADDER, TRACKING),
+        "simulated, over cameras by rung": _variants(variants, LADDER, OVER_CAMERAS),
         "simulated, links by rung": _variants(variants, LADDER, LINKS),
         "simulated, retail by rung": _variants(variants, LADDER, RETAIL),
-        "simulated, loss by stage": losses(report["losses"]),
+        "simulated, queues by rung": _variants(variants, LADDER, QUEUES) + "\n" + reasons(variants, LADDER, QUEUES),
+        "simulated, loss by stage": differences("lost by", first["losses"]),
+        "simulated, gain by stage": differences("gained by", first["gains"]),
+        "simulated, weights side by side": side_by_side(sets),
         "simulated, negative controls": _variants(variants, CONTROLS, JUDGED),
-        "simulated, appearance": appearance(report["appearance"]),
-        "simulated, detector": detector(report["detector"]),
+        "simulated, appearance": appearance(sets),
+        "simulated, detector": detector(first["detector"]),
     }
 
 
 def conditions(report: Mapping[str, Any]) -> str:
     width, height = report["size_px"]
-    cases = report["cases"]
-    names = ", ".join(case["case"] for case in cases)
-    weights = {role: name or "the site's own" for role, name in report["weights"].items()}
-    return (
-        f"{len(cases)} frozen cases ({names}), {report['seconds']:g} s each, {width}×{height}, "
-        f"{report['frames_per_s']:g} frames/s, {sum(case['people'] for case in cases)} people. "
-        f"Detector: {weights['detector']}; embedder: {weights['embedder']}; segmenter: {weights['segmenter']}.\n"
-    )
+    lines = [f"{report['seconds']:g} s each, {width}×{height}, {report['frames_per_s']:g} frames/s."]
+    for found in report["sets"].values():
+        cases = found["cases"]
+        names = ", ".join(case["case"] for case in cases)
+        weights = found["weights"]
+        lines.append(
+            f"- **{found['name']}**: {len(cases)} frozen cases ({names}), {sum(case['people'] for case in cases)} "
+            f"people. Detector {weights['detector']}, embedder {weights['embedder']}, segmenter {weights['segmenter']}."
+        )
+    return "\n".join([lines[0], "", *lines[1:], "", interval_words(report)]) + "\n"
 
 
-def losses(found: Mapping[str, Mapping[str, Entry]]) -> str:
-    """How much of each score goes from one rung to the next."""
+def interval_words(report: Mapping[str, Any]) -> str:
+    cases = [len(found["cases"]) for found in report["sets"].values()]
+    words = []
+    if max(cases) >= MIN_CASES:
+        words.append("Numbers in (round) brackets are 95 % intervals: bootstraps over the cases.")
+    if min(cases) < MIN_CASES:
+        words.append(
+            f"Fewer than {MIN_CASES} cases give no interval worth its name: [square] brackets hold the lowest and the "
+            "highest of the cases."
+        )
+    return " ".join(words)
+
+
+def differences(heading: str, found: Mapping[str, Mapping[str, Entry]]) -> str:
+    """How much of each score goes or comes from one rung to the next."""
     labels = list(next(iter(found.values())))
-    return table(["lost by", *labels], ([stage, *map(_shown, entries.values())] for stage, entries in found.items()))
+    return table([heading, *labels], ([stage, *map(_shown, entries.values())] for stage, entries in found.items()))
 
 
-def appearance(found: Mapping[str, Any]) -> str:
-    return table(
-        ["described by", "area under ROC, same against different person", "rank-1 in another camera"],
-        ([kind, _shown(scores.get("auc")), _shown(scores.get("rank_1"))] for kind, scores in found.items()),
-    )
+def side_by_side(sets: Mapping[str, Any]) -> str:
+    """`everything` with each set of weights; the detector's recalls."""
+    labels = (*TRACKING, *OVER_CAMERAS, *LINKS, *RETAIL)
+    rows = [[label, *(_shown(s["variants"]["everything"][label]) for s in sets.values())] for label in labels]
+    recalls = {"detector recall": "recall", "80 px, half visible": "recall_80px_half_visible"}
+    rows += [[label, *(_with_n(s["detector"].get(name)) for s in sets.values())] for label, name in recalls.items()]
+    return table(["", *(f"{found['name']}, {len(found['cases'])} cases" for found in sets.values())], rows)
+
+
+def reasons(variants: Mapping[str, Any], names: Sequence[str], labels: Sequence[str]) -> str:
+    """Why something was not measured, each reason once."""
+    found = [variants[name][label] for name in names for label in labels]
+    words = dict.fromkeys(entry["not_measured"] for entry in found if "not_measured" in entry)
+    return f"Not measured: {'; '.join(words)}.\n" if words else ""
+
+
+def appearance(sets: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            f"{kind}, {found['name']}" if kind == "embedder" else kind,
+            _shown(scores.get("auc")),
+            _shown(scores.get("rank_1")),
+        ]
+        for number, found in enumerate(sets.values())
+        for kind, scores in found["appearance"].items()
+        if kind == "embedder" or number == 0
+    ]
+    return table(["described by", "area under ROC, same against different person", "rank-1 in another camera"], rows)
 
 
 def detector(found: Mapping[str, Entry]) -> str:
@@ -97,10 +166,8 @@ def draw_plots(report: Mapping[str, Any] | None, folder: Path) -> None:
     """docs/accuracy-ladder.svg and docs/accuracy-controls.svg; the same numbers give the same bytes."""
     if report is None:
         return
-    variants = report["variants"]
-    _bars(
-        folder / "accuracy-ladder.svg", variants, LADDER, (*TRACKING[:2], *TRACKING[3:], "link recall", "stays found")
-    )
+    variants = next(iter(report["sets"].values()))["variants"]
+    _bars(folder / "accuracy-ladder.svg", variants, LADDER, PLOTTED)
     _bars(folder / "accuracy-controls.svg", variants, CONTROLS, JUDGED[:4])
 
 
@@ -126,11 +193,14 @@ def _bars(path: Path, variants: Mapping[str, Any], names: Sequence[str], labels:
 
 
 def _bar(entry: Entry) -> tuple[float, float, float]:
-    """Height, and how far the interval reaches below and above; nothing where it was not measured."""
-    if entry is None:
+    """Height, and how far interval or range reach below and above; nothing where it was not measured."""
+    if entry is None or "not_measured" in entry:
         return 0.0, 0.0, 0.0
     value = entry["value"]
-    return value, max(0.0, value - entry.get("low", value)), max(0.0, entry.get("high", value) - value)
+    low, high = (
+        entry.get(*names) for names in (("low", entry.get("lowest", value)), ("high", entry.get("highest", value)))
+    )
+    return value, max(0.0, value - low), max(0.0, high - value)
 
 
 def _variants(variants: Mapping[str, Any], names: Sequence[str], labels: Sequence[str]) -> str:
@@ -138,14 +208,21 @@ def _variants(variants: Mapping[str, Any], names: Sequence[str], labels: Sequenc
 
 
 def _shown(entry: Entry) -> str:
-    if entry is None:
+    if entry is None or "not_measured" in entry:
         return "not measured"
-    interval = f" ({entry['low']:.2f} to {entry['high']:.2f})" if "low" in entry else ""
-    return f"{entry['value']:.3f}{interval}"
+    spread = ""
+    if "low" in entry:
+        spread = f" ({entry['low']:.2f} to {entry['high']:.2f})"
+    elif "lowest" in entry:
+        spread = f" [{entry['lowest']:.2f} to {entry['highest']:.2f}]"
+    return f"{entry['value']:.3f}{spread}"
 
 
 def _with_n(entry: Entry) -> str:
-    return "–" if entry is None else f"{entry['value']:.3f} of {entry['n']}"
+    """A share with its Wilson interval and what it was counted over."""
+    if entry is None or "not_measured" in entry:
+        return "–"
+    return f"{entry['value']:.3f} ({entry['low']:.2f} to {entry['high']:.2f}) of {entry['n']}"
 
 
 def _first_number(words: str) -> float:

@@ -44,11 +44,27 @@ simulate.add_command(video)
 @click.option("--cameras", type=int, default=16, show_default=True, help="More than the plan has hang at the ceiling.")
 @click.option("--visitors", type=int, default=1500, show_default=True, help="Visitors of a day, about.")
 @click.option("--start", default=f"2026-03-02T{DAY_START}", show_default=True, help="ISO date and time.")
-@click.option("--json", "as_json", is_flag=True, help="Print rows and bytes per table as JSON.")
+@click.option(
+    "--json",
+    "json_out",
+    type=click.Path(path_type=Path),
+    help="Write the five interchange files of all of it here too.",
+)
+@click.option("--sizes-as-json", is_flag=True, help="Print rows and bytes per table as JSON.")
 def events(
-    *, out: Path, hours: float, seed: int, layout: str, cameras: int, visitors: int, start: str, as_json: bool
+    *,
+    out: Path,
+    hours: float,
+    seed: int,
+    layout: str,
+    cameras: int,
+    visitors: int,
+    start: str,
+    json_out: Path | None,
+    sizes_as_json: bool,
 ) -> None:
     """Write a lake as a store's cameras would have filled it, without video, and the truth of it."""
+    from retail_ray.lake.interchange import require_free
     from retail_ray.simulation.event_lake import write_lake
     from retail_ray.simulation.event_settings import EventSettings
     from retail_ray.simulation.event_store import plan_with_cameras
@@ -56,6 +72,8 @@ def events(
     with refusals():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ConfigError(f"{out}: not an empty folder; give a new one, or delete it first")
+        if json_out is not None:
+            require_free(json_out)
         settings = EventSettings(_instant_us(start), hours, visitors, TIMEZONE)
         plan = plan_with_cameras(layout, cameras)
         site = _write_site(out, plan, settings, f"sim-{plan.name}-{seed}".replace(":", "-"))
@@ -63,13 +81,25 @@ def events(
             plan, settings, site, seed=seed, lake=out / "lake", truth=out / "truth", command=shlex.join(sys.argv[1:]),
             on_progress=lambda what: click.echo(what, err=True),
         )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps({"rows": written.rows, "bytes": written.file_bytes}, indent=2))
+        objects = {} if json_out is None else _export(out / "lake", json_out)
+    if sizes_as_json:
+        click.echo(json.dumps({"rows": written.rows, "bytes": written.file_bytes, "objects": objects}, indent=2))
         return
     for table, rows in sorted(written.rows.items()):
         click.echo(f"{table:16}{rows:>12,} rows {written.file_bytes[table] / 1e6:>9.1f} MB")
+    for name, count in objects.items():
+        click.echo(f"{name:20}{count:>12,} objects")
     click.echo(f"{written.people} people; {written.missed_crossings} door crossings were not seen")
     click.echo(f"next: retail-ray serve --site {out / 'site.yaml'}")
+
+
+def _export(lake: Path, json_out: Path) -> dict[str, int]:
+    """All of the lake as interchange files; how many objects each holds."""
+    from retail_ray.lake.interchange import export, recorded
+    from retail_ray.lake.views import open_lake
+
+    with open_lake(lake) as opened:
+        return export(opened, recorded(opened), json_out)
 
 
 def _write_site(out: Path, plan: StorePlan, settings: EventSettings, site_id: str) -> SiteOfLake:

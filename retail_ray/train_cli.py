@@ -20,7 +20,10 @@ from retail_ray.refusals import refusals
     "--seed", type=click.IntRange(0, 999), default=0, show_default=True, help="0 is the shipped weights' seed."
 )
 @click.option("--threads", type=click.IntRange(0, 256), default=0, help="Threads of PyTorch; 0: all cores.")
-def train_demo_models(out: Path, *, full: bool, seed: int, threads: int) -> None:
+@click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda or cuda:N for the training; auto: CUDA if there."
+)
+def train_demo_models(out: Path, *, full: bool, seed: int, threads: int, device: str) -> None:
     """Render training data from seeds and train the demo's detector, embedder and segmenter.
 
     A second start with the same folder goes on with the stage that was cut off.
@@ -29,7 +32,9 @@ def train_demo_models(out: Path, *, full: bool, seed: int, threads: int) -> None
     with refusals(), redirect_stdout(sys.stderr):
         from retail_ray.runtime.demo_models import train_demo_models as train
 
-        result = train(out, "full" if full else "smoke", seed, lambda text: click.echo(text, err=True), threads)
+        result = train(
+            out, "full" if full else "smoke", seed, lambda text: click.echo(text, err=True), threads, device=device
+        )
     for name in ("detector", "embedder", "segmenter"):
         stage = result["stages"][name]
         click.echo(f"{out / stage['out_file']}  {stage['size_bytes']} bytes  sha256 {stage['sha256']}")

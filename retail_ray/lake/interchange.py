@@ -83,9 +83,7 @@ def export(lake: Lake, interval: Interval, out: Path) -> dict[str, int]:
 
     LakeError where one of them is there already, or cannot be written.
     """
-    taken = [out / name for name in FILES if (out / name).exists()]
-    if taken:
-        raise LakeError(f"{taken[0]}: exists already; remove it, or export into another folder")
+    require_free(out)
     with lake_errors("write", out):
         out.mkdir(parents=True, exist_ok=True)
         return {
@@ -95,6 +93,13 @@ def export(lake: Lake, interval: Interval, out: Path) -> dict[str, int]:
             "heatmap.json": _write_heatmap(lake, interval, out / "heatmap.json"),
             "alerts.json": _write_array(out / "alerts.json", _alerts(lake, interval)),
         }
+
+
+def require_free(out: Path) -> None:
+    """LakeError where one of the files is in `out` already."""
+    taken = [out / name for name in FILES if (out / name).exists()]
+    if taken:
+        raise LakeError(f"{taken[0]}: exists already; remove it, or export into another folder")
 
 
 def hotspots(presence_s: NDArray[np.float64]) -> list[tuple[int, int]]:

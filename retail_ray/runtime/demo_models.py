@@ -27,6 +27,7 @@ from retail_ray.vision import detector as yolo
 from retail_ray.vision import embedder as reid
 from retail_ray.vision import segmenter as sam
 from retail_ray.vision.networks import file_sha256
+from retail_ray.vision.training.compute import CPU, Compute, compute_on
 from retail_ray.vision.training.data import read_patches, read_pictures
 from retail_ray.vision.training.detector import DetectorTraining, train_detector
 from retail_ray.vision.training.detector_scores import Asked, score_detector
@@ -69,16 +70,22 @@ RECIPES: dict[Size, DemoRecipe] = {
 }
 
 
-def train_demo_models(out: Path, size: Size, seed: int, notice: Notice, threads: int = 0) -> dict[str, Any]:
+def train_demo_models(
+    out: Path, size: Size, seed: int, notice: Notice, threads: int = 0, *, device: str = "cpu"
+) -> dict[str, Any]:
     """Write the three weights and `demo_models.json` into `out`, and return what the latter holds.
 
-    threads: of PyTorch; 0: all cores. Raises ConfigError where `out` holds stages of another recipe or seed.
+    threads: of PyTorch; 0: all cores. device: `cpu`, `cuda`, `cuda:N`, or `auto` for CUDA where there is one; pictures
+    are rendered on the CPU in any case. Raises ConfigError where `out` holds stages of another recipe or seed, and for
+    a device that is not there.
     """
     if not 0 <= seed < (TRAINING.end - TRAINING.first) // SEEDS_PER_RUN:
         raise ConfigError(
             f"seed is {seed}; it must be from 0 to {(TRAINING.end - TRAINING.first) // SEEDS_PER_RUN - 1}"
         )
-    run = _Run(out, RECIPES[size], seed, notice, threads or len(os.sched_getaffinity(0)))
+    compute = compute_on(device)
+    own = threads or len(os.sched_getaffinity(0))
+    run = _Run(out, RECIPES[size], seed, notice, threads=own, compute=compute)
     stages = {
         "training data": run.stage("training", lambda: run.render("training", TRAINING)),
         "development data": run.stage("development", lambda: run.render("development", DEVELOPMENT)),
@@ -86,26 +93,35 @@ def train_demo_models(out: Path, size: Size, seed: int, notice: Notice, threads:
         "embedder": run.stage("embedder", run.embedder),
         "segmenter": run.stage("segmenter", run.segmenter),
     }
-    result = {"size": size, "seed": seed, "recipe": run.recipe_json, "machine": machine(run.threads), "stages": stages}
+    result = {
+        "size": size,
+        "seed": seed,
+        "recipe": run.recipe_json,
+        "machine": machine(run.threads, compute),
+        "stages": stages,
+    }
     (out / "demo_models.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
 
 
-def machine(threads: int) -> dict[str, Any]:
+def machine(threads: int, compute: Compute = CPU) -> dict[str, Any]:
     """What speed and exact bits depend on."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": threads,
+        "trained_on": compute.described(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
     }
 
 
 class _Run:
-    def __init__(self, out: Path, recipe: DemoRecipe, seed: int, notice: Notice, threads: int) -> None:
+    def __init__(
+        self, out: Path, recipe: DemoRecipe, seed: int, notice: Notice, *, threads: int, compute: Compute
+    ) -> None:
         self._out, self._recipe, self._seed, self._notice = out, recipe, seed, notice
-        self.threads = threads
+        self.threads, self._compute = threads, compute
         self.recipe_json: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
         (out / "stages").mkdir(parents=True, exist_ok=True)
         limit_threads(threads)
@@ -147,17 +163,20 @@ class _Run:
 
     def detector(self) -> dict[str, Any]:
         data, file = self._out / "training", self._out / DETECTOR
-        report = train_detector(data, file, self._recipe.detector, self._seed, self._teller("detector"))
+        told = self._teller("detector")
+        report = train_detector(data, file, self._recipe.detector, self._seed, told, compute=self._compute)
         return self._with(report, detector_scores(file, self._out / "development", self._recipe.scored_hw))
 
     def embedder(self) -> dict[str, Any]:
         data, file = self._out / "training", self._out / EMBEDDER
-        report = train_embedder(data, file, self._recipe.embedder, self._seed, self._teller("embedder"))
+        told = self._teller("embedder")
+        report = train_embedder(data, file, self._recipe.embedder, self._seed, told, compute=self._compute)
         return self._with(report, embedder_scores(file, self._out / "development"))
 
     def segmenter(self) -> dict[str, Any]:
         data, file = self._out / "training", self._out / SEGMENTER
-        report = train_segmenter(data, file, self._recipe.segmenter, self._seed, self._teller("segmenter"))
+        told = self._teller("segmenter")
+        report = train_segmenter(data, file, self._recipe.segmenter, self._seed, told, compute=self._compute)
         return self._with(report, segmenter_scores(file, self._out / "development"))
 
     def _teller(self, name: str) -> Callable[[Progress], None]:

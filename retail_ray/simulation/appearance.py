@@ -106,6 +106,8 @@ _HAIR_COLOURS: Final[tuple[Colour, ...]] = (
 _SHOES: Final = (_BLACK, _WHITE, _BROWN, _GREY, _NAVY)
 _BAG_COLOURS: Final = (_BLACK, _BROWN, _GREY, _NAVY, _WINE, _OLIVE)
 _MEN, _WOMEN, _CHILDREN = 0, 1, 2
+MOST_TWINS: Final = 0.5
+"""Largest share of people who are somebody's near-twin: each needs a model who is none."""
 
 
 def draw_appearances(
@@ -114,13 +116,12 @@ def draw_appearances(
     """One appearance for each person; at least `twin_share` of those without a uniform are somebody's near-twin.
 
     `uniform` chooses the staff's clothes. Raises DataError where the sequences differ in length or the share is
-    outside 0 to 1. The twin of a near-twin never is a near-twin itself, so at most half of all can be.
+    outside 0 to MOST_TWINS. The twin of a near-twin never is a near-twin itself, so at most half of all can be.
     """
-    if len(person_ids) != len(staff) or not 0 <= twin_share <= 0.5:
-        raise DataError(
-            f"appearances: {len(person_ids)} people, {len(staff)} staff marks, twin share {twin_share}; give as many "
-            f"marks as people and a share from 0 to 0.5"
-        )
+    if len(person_ids) != len(staff):
+        raise DataError(f"appearances: {len(person_ids)} people and {len(staff)} staff marks; give one for each")
+    if not 0 <= twin_share <= MOST_TWINS:
+        raise DataError(f"appearances: twin_share is {twin_share}; it must be from 0 to {MOST_TWINS:g}")
     looks = [_staff(rng, uniform) if is_staff else _shopper(rng) for is_staff in staff]
     others = rng.permutation([i for i, is_staff in enumerate(staff) if not is_staff])
     twins = min(int(np.ceil(twin_share * len(others))), len(others) // 2)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from retail_ray.core.errors import ConfigError
+from retail_ray.simulation.appearance import MOST_TWINS
 
 CONSTANT: tuple[float, ...] = (1.0,) * 24
 DAY_SHAPE: tuple[float, ...] = (
@@ -92,7 +93,7 @@ def _limits(name: str) -> tuple[float, float]:
         "duration_s": (1.0, 86_400.0),
         "tick_s": (0.02, 0.25),
         "start_hour": (0.0, 24.0),
-        "twin_share": (0.2, 1.0),
+        "twin_share": (0.2, MOST_TWINS),
         "warm_up_s": (0.0, 7_200.0),
         "initial_shoppers": (0, 500),
         "staff": (0, 100),

@@ -55,7 +55,7 @@ def simulate_video(
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: not empty; give a new folder, or delete it first")
     played = simulate(plan, scenario, seed)
-    orders = _orders(plan, played, video, seed, out / "clips")
+    orders = clip_orders(plan, played, video, seed, out / "clips")
     recordings = {
         order.camera.id: (
             f"clips/{order.path.name}",
@@ -88,7 +88,8 @@ def simulate_video(
     return SimulatedVideo(out / "site.yaml", out / "truth", paths, len(played.crowd.people), drawn_by)
 
 
-def _orders(plan: StorePlan, played: Scenario, video: VideoSettings, seed: int, folder: Path) -> list[ClipOrder]:
+def clip_orders(plan: StorePlan, played: Scenario, video: VideoSettings, seed: int, folder: Path) -> list[ClipOrder]:
+    """What is drawn of each camera, in the plan's order; clips go into `folder`."""
     orders = []
     for number, camera in enumerate(plan.cameras):
         own = int(np.random.default_rng([seed, number, 7]).integers(2**31))

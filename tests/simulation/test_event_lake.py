@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from retail_ray.config import Site
 from retail_ray.config_file import load_site
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S
 from retail_ray.lake import queries
+from retail_ray.lake.interchange import FILES
 from retail_ray.lake.questions import Question
 from retail_ray.lake.runs import runs
 from retail_ray.lake.truth import Truth, read_truth
@@ -355,6 +357,30 @@ def test_a_closed_shop_is_covered_and_empty(tmp_path: Path) -> None:
             {"n": 90, "f": 27000}
         ]
         assert lake.rows("SELECT max(inside) AS n, count(*) AS m FROM occupancy") == [{"n": 0, "m": 30}]
+
+
+def test_lake_and_interchange_files_come_from_one_command(tmp_path: Path) -> None:
+    """They are those of `retail-ray export` over everything, and say as many objects as they hold."""
+    short = ["--hours", "0.05", "--start", "2026-03-02T12:00", "--layout", "convenience", "--cameras", "2"]
+    result = simulate(tmp_path / "day", *short, "--json", str(tmp_path / "json"))
+    assert result.exit_code == 0, result.output
+    exported = ["export", "--lake", str(tmp_path / "day/lake"), "--out", str(tmp_path / "again")]
+    assert CliRunner().invoke(main, exported).exit_code == 0
+    assert {path.name for path in (tmp_path / "json").iterdir()} == set(FILES)
+    for name in FILES:
+        assert (tmp_path / "json" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    found = len(json.loads((tmp_path / "json/detections.json").read_text()))
+    assert found > 0
+    assert f"detections.json     {found:>12,} objects" in result.output
+
+
+def test_interchange_files_are_not_written_over_others(tmp_path: Path) -> None:
+    """Told before a day is simulated."""
+    (tmp_path / "alerts.json").write_text("mine")
+    result = simulate(tmp_path / "day", *TEN_MINUTES, "--json", str(tmp_path))
+    assert result.exit_code == 2
+    assert "alerts.json: exists already" in result.output
+    assert not (tmp_path / "day").exists()
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ IMPOSSIBLE = {
     "tick_s": (0.0, 1.0),
     "arrivals_per_hour": (-1.0, 1e9),
     "uturn_share": (1.5, -0.1),
-    "twin_share": (0.1, 1.1),
+    "twin_share": (0.1, 0.51, 1.0),
     "staff": (-1, 1.5, True),
     "patience_s": (0.0,),
     "start_hour": (25.0,),
@@ -277,6 +277,14 @@ IMPOSSIBLE = {
 def test_impossible_settings_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"scenario: {name}"):
         ScenarioSettings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_every_share_of_twins_that_settings_allow_can_be_drawn(share: float) -> None:
+    scenario = simulate(convenience(), ScenarioSettings(duration_s=2.0, warm_up_s=60.0, twin_share=share), 3)
+    shoppers = [person.appearance for person in scenario.crowd.people if person.kind != "staff"]
+    twins = sum(look.twin_of is not None for look in shoppers)
+    assert twins == min(-(-len(shoppers) * share // 1), len(shoppers) // 2) > 0
 
 
 def test_shares_of_visitors_that_sum_above_one_are_refused() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from retail_ray.core.errors import DataError
+from retail_ray.vision.training.compute import CPU, Compute
 from retail_ray.vision.training.data import Picture, read_image, read_pictures
 from retail_ray.vision.training.loop import (
     OnProgress,
@@ -50,21 +51,28 @@ class DetectorTraining:
 
 
 def train_detector(
-    data_folder: Path, out_file: Path, settings: DetectorTraining, seed: int, on_progress: OnProgress = quiet
+    data_folder: Path,
+    out_file: Path,
+    settings: DetectorTraining,
+    seed: int,
+    on_progress: OnProgress = quiet,
+    *,
+    compute: Compute = CPU,
 ) -> TrainingReport:
     """Train on the pictures of `data_folder` and write a `.pt` that `load_yolo` reads. Raises DataError."""
     random = generator(seed)
     pictures = read_pictures(data_folder)
     if not any(_wanted(picture, settings).any() for picture in pictures):
         raise DataError(f"{data_folder}: nobody is visible in any of {len(pictures)} pictures; render more of them")
-    module = build_yolo()
+    module = compute.placed(build_yolo())
     averaged, losses = optimise(
         module,
-        _losses(module, pictures, settings, random),
+        _losses(module, pictures, settings, random, compute),
         steps=settings.steps,
         peak_rate=settings.peak_rate,
         weight_decay=settings.weight_decay,
         on_progress=on_progress,
+        compute=compute,
     )
     save_yolo(averaged, out_file)
     examples = sum(phase.steps * phase.batch for phase in settings.phases)
@@ -100,13 +108,19 @@ def save_yolo(module: Any, out_file: Path) -> None:
 
 
 def _losses(
-    module: Any, pictures: list[Picture], settings: DetectorTraining, random: np.random.Generator
+    module: Any,
+    pictures: list[Picture],
+    settings: DetectorTraining,
+    random: np.random.Generator,
+    compute: Compute,
 ) -> Iterator[Any]:
     for phase in settings.phases:
         for _ in range(phase.steps):
             chosen = random.integers(0, len(pictures), phase.batch)
-            batch = _batch([pictures[i] for i in chosen], phase, settings, random)
-            loss, _ = module(batch)
+            made = _batch([pictures[i] for i in chosen], phase, settings, random)
+            batch = {key: compute.moved(tensor) for key, tensor in made.items()}
+            with compute.autocast():
+                loss, _ = module(batch)
             yield loss.sum() / phase.batch
 
 

@@ -19,6 +19,7 @@ from retail_ray.core.errors import DataError
 from retail_ray.core.types import Image
 from retail_ray.vision.networks import IMAGENET
 from retail_ray.vision.reid_model import build_reid
+from retail_ray.vision.training.compute import CPU, Compute
 from retail_ray.vision.training.data import PATCH_MARGIN, Patches, read_image, read_patches
 from retail_ray.vision.training.loop import (
     OnProgress,
@@ -58,21 +59,28 @@ class EmbedderTraining:
 
 
 def train_embedder(
-    data_folder: Path, out_file: Path, settings: EmbedderTraining, seed: int, on_progress: OnProgress = quiet
+    data_folder: Path,
+    out_file: Path,
+    settings: EmbedderTraining,
+    seed: int,
+    on_progress: OnProgress = quiet,
+    *,
+    compute: Compute = CPU,
 ) -> TrainingReport:
     """Train on the patches of `data_folder` and write a `.pt` that `load_reid` reads, without the classifier."""
 
     random = generator(seed)
     patches = read_patches(data_folder)
     album = _Album(patches, settings)
-    module = build_reid(ARCHITECTURE, classes=1)
+    module = compute.placed(build_reid(ARCHITECTURE, classes=1))
     averaged, losses = optimise(
         module,
-        _losses(module, album, settings, random),
+        _losses(module, album, settings, random, compute),
         steps=settings.steps,
         peak_rate=settings.peak_rate,
         weight_decay=settings.weight_decay,
         on_progress=on_progress,
+        compute=compute,
     )
     state = {name: tensor for name, tensor in averaged.state_dict().items() if not name.startswith("classifier.")}
     save(state, out_file)
@@ -136,15 +144,18 @@ def cut_patch(grown: Image, patch_hw: tuple[int, int], jitter: float, random: np
     return np.asarray(cv2.resize(cut, (patch_hw[1], patch_hw[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _losses(module: Any, album: _Album, settings: EmbedderTraining, random: np.random.Generator) -> Iterator[Any]:
+def _losses(
+    module: Any, album: _Album, settings: EmbedderTraining, random: np.random.Generator, compute: Compute
+) -> Iterator[Any]:
     import torch
 
     for phase in settings.phases:
         for _ in range(phase.steps):
             images, labels = album.batch(phase, random)
-            _, features = module(torch.from_numpy(IMAGENET.apply(images)))
-            target = torch.from_numpy(labels)
-            yield contrast(features, target, settings.temperature)
+            with compute.autocast():
+                _, features = module(compute.moved(torch.from_numpy(IMAGENET.apply(images))))
+            target = compute.moved(torch.from_numpy(labels))
+            yield contrast(features.float(), target, settings.temperature)
 
 
 def contrast(features: Any, labels: Any, temperature: float) -> Any:
@@ -152,7 +163,7 @@ def contrast(features: Any, labels: Any, temperature: float) -> Any:
     import torch
 
     unit = torch.nn.functional.normalize(features)
-    itself = torch.eye(len(unit), dtype=torch.bool)
+    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
     logits = (unit @ unit.T / temperature).masked_fill(itself, float("-inf"))
     same = (labels[:, None] == labels[None, :]) & ~itself
     share = logits.log_softmax(dim=1).masked_fill(~same, 0)

@@ -1,7 +1,8 @@
 """The training loop that detector, embedder and segmenter share: AdamW, warm-up and cosine, averaged weights.
 
 Everything random comes from the seed, so the same data, settings, versions, threads and processor give the same
-weights; another processor or number of threads adds in another order and gives others of the same quality.
+weights; another processor or number of threads adds in another order and gives others of the same quality, and so does
+a GPU, on which two runs may differ too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from retail_ray.core.errors import ModelError
+from retail_ray.vision.training.compute import CPU, Compute
 
 WARM_UP_SHARE = 0.05
 FINAL_RATE_SHARE = 0.02
@@ -89,25 +91,35 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def optimise(
-    module: Any, losses: Iterable[Any], *, steps: int, peak_rate: float, weight_decay: float, on_progress: OnProgress
+    module: Any,
+    losses: Iterable[Any],
+    *,
+    steps: int,
+    peak_rate: float,
+    weight_decay: float,
+    on_progress: OnProgress,
+    compute: Compute = CPU,
 ) -> tuple[Any, tuple[tuple[int, float], ...]]:
     """Step along `losses`, each computed by `module` when it is asked for: (averaged module in eval mode, log).
 
-    The average runs over about the last twentieth of the steps, batch-norm statistics included.
+    The module lies on the device of `compute`; the averaged one comes back on the CPU. The average runs over about the
+    last twentieth of the steps, batch-norm statistics included.
     """
     import torch
 
     optimiser = torch.optim.AdamW(_groups(module, weight_decay), lr=peak_rate, betas=(0.9, 0.99))
-    averaged = copy.deepcopy(module).eval()
+    averaged, scaler = copy.deepcopy(module).eval(), compute.scaler()
     remembered = max(0.0, 1 - 1 / max(1.0, steps * AVERAGED_SHARE))
     every, log, recent = max(1, steps // LOG_LINES), [], []
     module.train()
     for step, loss in enumerate(losses):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, peak_rate)
-        loss.backward()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimiser)
         torch.nn.utils.clip_grad_norm_(module.parameters(), LARGEST_GRADIENT)
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         optimiser.zero_grad(set_to_none=True)
         _average(averaged, module, remembered if step else 0.0)
         recent.append(_finite(float(loss.detach()), step))
@@ -115,7 +127,7 @@ def optimise(
         if (step + 1) % every == 0 or step + 1 == steps:
             log.append((step + 1, round(float(np.mean(recent)), 4)))
             recent = []
-    return averaged, tuple(log)
+    return averaged.cpu(), tuple(log)
 
 
 def save(content: Any, out_file: Path) -> None:

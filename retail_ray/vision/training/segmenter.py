@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from retail_ray.core.errors import DataError
 from retail_ray.vision.sam_model import SamShape, build_sam
+from retail_ray.vision.training.compute import CPU, Compute
 from retail_ray.vision.training.data import Picture, read_image, read_pictures
 from retail_ray.vision.training.loop import (
     OnProgress,
@@ -75,7 +76,13 @@ class SegmenterTraining:
 
 
 def train_segmenter(
-    data_folder: Path, out_file: Path, settings: SegmenterTraining, seed: int, on_progress: OnProgress = quiet
+    data_folder: Path,
+    out_file: Path,
+    settings: SegmenterTraining,
+    seed: int,
+    on_progress: OnProgress = quiet,
+    *,
+    compute: Compute = CPU,
 ) -> TrainingReport:
     """Train on the pictures of `data_folder` and write a `.pth` in float16 that `load_sam` reads. Raises
     DataError."""
@@ -84,14 +91,15 @@ def train_segmenter(
     pictures = [p for p in read_pictures(data_folder) if _wanted(p, settings).any()]
     if not pictures:
         raise DataError(f"{data_folder}: nobody is visible in any picture; render more of them")
-    module = build_sam(settings.shape)
+    module = compute.placed(build_sam(settings.shape))
     averaged, losses = optimise(
         module,
-        _losses(module, pictures, settings, random),
+        _losses(module, pictures, settings, random, compute),
         steps=settings.steps,
         peak_rate=settings.peak_rate,
         weight_decay=settings.weight_decay,
         on_progress=on_progress,
+        compute=compute,
     )
     save({name: tensor.half() for name, tensor in averaged.state_dict().items()}, out_file)
     examples = sum(phase.steps * phase.batch for phase in settings.phases)
@@ -108,7 +116,11 @@ class _Example:
 
 
 def _losses(
-    module: Any, pictures: list[Picture], settings: SegmenterTraining, random: np.random.Generator
+    module: Any,
+    pictures: list[Picture],
+    settings: SegmenterTraining,
+    random: np.random.Generator,
+    compute: Compute,
 ) -> Iterator[Any]:
     for phase in settings.phases:
         for _ in range(phase.steps):
@@ -117,28 +129,36 @@ def _losses(
                 example = _example(pictures[random.integers(len(pictures))], phase, settings, random)
                 if example is not None:
                     examples.append(example)
-            yield _loss(module, examples)
+            yield _loss(module, examples, compute)
 
 
-def _loss(module: Any, examples: list[_Example]) -> Any:
+def _loss(module: Any, examples: list[_Example], compute: Compute) -> Any:
     import torch
 
-    pixels = [torch.from_numpy(example.image).permute(2, 0, 1) for example in examples]
-    features = module.image_encoder(torch.stack([module.preprocess(image) for image in pixels]))
+    pixels = [compute.moved(torch.from_numpy(example.image)).permute(2, 0, 1) for example in examples]
+    with compute.autocast():
+        features = module.image_encoder(torch.stack([module.preprocess(image) for image in pixels]))
     losses = []
     for feature, example in zip(features, examples, strict=True):
-        prompts = torch.from_numpy(example.prompts)
-        sparse, dense = module.prompt_encoder(points=None, boxes=prompts, masks=None)
-        logits, estimates = module.mask_decoder(
-            image_embeddings=feature[None],
-            image_pe=module.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
-        region = torch.from_numpy(_regions(example.prompts, example.masks.shape[1:], module.image_encoder.img_size))
-        losses.append(mask_loss(logits[:, 0], estimates[:, 0], torch.from_numpy(example.masks), region))
+        with compute.autocast():
+            logits, estimates = _masks(module, feature, compute.moved(torch.from_numpy(example.prompts)))
+        region = _regions(example.prompts, example.masks.shape[1:], module.image_encoder.img_size)
+        target, region = (compute.moved(torch.from_numpy(cells)) for cells in (example.masks, region))
+        losses.append(mask_loss(logits.float(), estimates.float(), target, region))
     return torch.stack(losses).mean()
+
+
+def _masks(module: Any, feature: Any, prompts: Any) -> tuple[Any, Any]:
+    """(N, l, l) logits and (N,) estimated IoU of (N, 4) prompts on one picture."""
+    sparse, dense = module.prompt_encoder(points=None, boxes=prompts, masks=None)
+    logits, estimates = module.mask_decoder(
+        image_embeddings=feature[None],
+        image_pe=module.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+    )
+    return logits[:, 0], estimates[:, 0]
 
 
 def mask_loss(logits: Any, estimates: Any, target: Any, region: Any) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from retail_ray.core.errors import DataError, ModelError
+from retail_ray.core.errors import ConfigError, DataError, ModelError
 from retail_ray.vision import detector as yolo
 from retail_ray.vision import embedder as reid
 from retail_ray.vision import segmenter as sam
 from retail_ray.vision.networks import file_sha256
+from retail_ray.vision.training.compute import Compute, compute_on
 from retail_ray.vision.training.data import read_patches, read_pictures
 from retail_ray.vision.training.detector import DetectorTraining, train_detector
 from retail_ray.vision.training.embedder import EmbedderTraining, train_embedder
@@ -88,6 +91,46 @@ def test_a_segmenter_is_loaded_by_the_product(data: Path, others: Path, tmp_path
     assert scores["people"] == 9
     assert 0 <= scores["iou"] <= 1
     assert 0.7 < scores["box_iou"] < 0.85  # an ellipse in its box
+
+
+@pytest.mark.parametrize("kind", ["detector", "embedder", "segmenter"])
+def test_mixed_precision_learns_the_like(kind: str, data: Path, tmp_path: Path) -> None:
+    """On the CPU with bfloat16: other bits, nearly the same first loss, weights of the same types."""
+    settings: Any = {
+        "detector": SHORT_DETECTOR,
+        "embedder": replace(EMBEDDER, phases=(Phase(4, 16, (64, 32)),)),
+        "segmenter": SEGMENTER,
+    }[kind]
+    train: Any = {"detector": train_detector, "embedder": train_embedder, "segmenter": train_segmenter}[kind]
+    plain = train(data, tmp_path / "plain", settings, 3)
+    mixed = train(data, tmp_path / "mixed", settings, 3, compute=Compute("cpu", mixed=True))
+    assert file_sha256(plain.out_file) != file_sha256(mixed.out_file)
+    assert mixed.losses[0][1] == pytest.approx(plain.losses[0][1], rel=0.05)
+    assert np.isfinite([loss for _, loss in mixed.losses]).all()
+    assert plain.out_file.stat().st_size == pytest.approx(mixed.out_file.stat().st_size, rel=0.01)
+
+
+def test_a_device_is_taken_where_it_is_and_refused_where_not() -> None:
+    wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    assert compute_on("auto") == Compute(wanted, mixed=wanted != "cpu")
+    assert compute_on("cpu") == Compute("cpu", mixed=False)
+    assert compute_on("cpu").described() == "cpu, float32"
+    with pytest.raises(ConfigError, match=r"device is 'cuda:99', and PyTorch .* finds \d+ CUDA devices; take cpu"):
+        compute_on("cuda:99")
+    with pytest.raises(ConfigError, match="device is 'gpu'; it must be"):
+        compute_on("gpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device on this machine")
+@pytest.mark.parametrize("mixed", [False, True])
+def test_every_training_runs_on_a_gpu(mixed: bool, data: Path, tmp_path: Path) -> None:
+    compute = Compute("cuda", mixed=mixed)
+    train_detector(data, tmp_path / "a.pt", SHORT_DETECTOR, 3, compute=compute)
+    train_embedder(data, tmp_path / "b.pt", EMBEDDER, 3, compute=compute)
+    train_segmenter(data, tmp_path / "c.pth", SEGMENTER, 3, compute=compute)
+    assert torch.isfinite(_output(tmp_path / "a.pt")).all()
+    reid.load_embedder(reid.EmbedderSettings(tmp_path / "b.pt", backend="torch"), tmp_path)
+    sam.load_segmenter(sam.SegmenterSettings(tmp_path / "c.pth"))
 
 
 def test_data_that_teach_nothing(tmp_path: Path) -> None:
