@@ -63,7 +63,8 @@ def of_store(path: Path, minutes: float) -> list[dict[str, Any]]:
         drifted = true.changed(np.concatenate([[0, 0], turn, rng.normal(0, SHIFTED_M, 3)]))
         for mode, known in (("uncalibrated", []), ("drifted", [drifted])):
             began = time.process_time()
-            row = {"store": path.parent.name, "reference": reference_id, "camera": camera_id, "mode": mode}
+            row: dict[str, Any] = {"store": path.parent.name, "reference": reference_id, "camera": camera_id}
+            row["mode"] = mode
             row["before_m"] = None if mode == "uncalibrated" else error_m(drifted, true, hw)[0]
             try:
                 found = estimate(tracks[camera_id], hw, reference, known, lens_known=mode == "drifted")

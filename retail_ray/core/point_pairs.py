@@ -13,7 +13,7 @@ from retail_ray.core.homography import FloorCalibration, Points, from_points
 
 LEAVE_ONE_OUT_PAIRS: Final = 5
 OUTLIER_PAIRS: Final = 6
-_OUTLIER_RATIO: Final = 6.0
+_OUTLIER_RATIO: Final = 3.0
 _OUTLIER_SHARE: Final = 0.01
 _ON_LINE_SHARE: Final = 0.05
 
@@ -56,6 +56,8 @@ def leave_one_out(points_px: Points, points_m: Points) -> PairErrors | None:
 def outlier(points_px: Points, points_m: Points) -> int | None:
     """The one pair without which all others agree; None where there is none or too few pairs to tell.
 
+    With a wrong pair, every fit that keeps it is bad: leaving it out must beat leaving out any other, by a ratio that
+    chance reaches the less the more pairs there are.
     Below OUTLIER_PAIRS pairs every pair can be left out with the same right, because four pairs always fit exactly.
     """
     n = len(points_px)
@@ -68,11 +70,10 @@ def outlier(points_px: Points, points_m: Points) -> int | None:
         if fitted is not None:
             errors = pair_errors(fitted, points_px, points_m).px
             rest_px[i], own_px[i] = float(np.sqrt(np.mean(errors[others] ** 2))), errors[i]
-    best = int(np.argmin(rest_px))
-    freedom = np.sqrt((n - 1) / max((2 * (n - 1) - 8) / 2, 1))
-    floor_px = _OUTLIER_SHARE * _extent(points_px)
-    suspicious = own_px[best] > max(_OUTLIER_RATIO * freedom * rest_px[best], floor_px)
-    return best if suspicious else None
+    best, second = np.argsort(rest_px, kind="stable")[:2]
+    freedom = 2 * (n - 1) - 8
+    alone = rest_px[second] > (_OUTLIER_RATIO + 8 / freedom) * rest_px[best]
+    return int(best) if alone and own_px[best] > _OUTLIER_SHARE * _extent(points_px) else None
 
 
 def on_a_line(points: Points) -> bool:

@@ -152,7 +152,7 @@ def _scored(
 def _seen_by(reference: Reference, floor_m: Points) -> NDArray[np.bool_]:
     """(N,) whether the reference's picture shows these places."""
     height, width = reference.native_hw
-    finite = np.isfinite(floor_m).all(axis=1)
+    finite = np.asarray(np.isfinite(floor_m).all(axis=1))
     safe = np.where(finite[:, None], floor_m, 0.0)
     px = reference.calibration.to_pixels(safe)
     back = reference.calibration.to_floor(px)
