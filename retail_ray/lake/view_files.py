@@ -55,7 +55,7 @@ class ViewFile:
                 if str(content["run_id"]) == run_id:
                     return None
                 return ViewFeatures(content["descriptors"], content["points_px"])
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile, DataError) as error:
+        except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, DataError) as error:
             raise LakeError(
                 f"{path}: the remembered view of camera '{self.camera_id}' is damaged ({error}); "
                 "delete it while the camera stands right: it is learnt anew"
