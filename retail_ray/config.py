@@ -128,6 +128,9 @@ class Camera(Section):
     image_fps: float = Field(default=30.0, gt=0, le=240, description="frames per second of an image folder")
     floor: Floor | None = Field(default=None, description="calibration; without it the camera has no floor positions")
     segmentation: bool = Field(default=False, description="cut people out of key frames with SAM")
+    watch_view: bool = Field(
+        default=True, description="alert when the camera has moved or is blocked; keeps described corners, no picture"
+    )
 
     @property
     def recorded_at_us(self) -> int | None:
@@ -341,6 +344,13 @@ class Site(Section):
     def _references(self) -> Site:
         require_references(self)
         return self
+
+    def view_version(self, camera_id: str) -> str:
+        """12 hex digits over all that is measured in this camera's pixels: with another, its view is learnt anew."""
+        lines = [line.model_dump(mode="json") for line in self.lines if line.camera == camera_id and line.px]
+        zones = [zone.model_dump(mode="json") for zone in self.zones if zone.camera == camera_id]
+        floor = self.camera(camera_id).floor
+        return _digest([None if floor is None else floor.model_dump(mode="json"), lines, zones])
 
     def camera(self, camera_id: str) -> Camera:
         return next(camera for camera in self.cameras if camera.id == camera_id)

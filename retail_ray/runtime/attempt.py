@@ -47,6 +47,7 @@ class Attempt:
         self._plan, self._crew, self._options, self._stop, self._replace = plan, crew, options, stop, replace
         self.begun = False
         self._progress: dict[str, tuple[int, float]] = {}
+        self._views: dict[str, str] = {}
         self._stage = plan.stage(COORDINATOR)
         self._reports: dict[int, list[FileEntry]] = {}
         self._outcome = Outcome(plan.run_id)
@@ -197,6 +198,9 @@ class Attempt:
     def _tell_status(self) -> None:
         self._outcome.cameras = self._crew.statuses()
         for status in self._outcome.cameras:
+            if status.view != self._views.get(status.camera_id, ""):
+                self._views[status.camera_id] = status.view
+                self._options.on_notice(status.view or f"camera '{status.camera_id}': the view is as it was")
             if status.camera_id in self._outcome.errors:
                 status.state, status.detail = "failed", self._outcome.errors[status.camera_id]
         self._options.on_status(self._outcome.cameras, self._committed.epoch if self._committed else None)

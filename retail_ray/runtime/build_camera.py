@@ -14,11 +14,13 @@ from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.ports import Tracker
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
+from retail_ray.lake.view_files import ViewFile
 from retail_ray.runtime.camera import CameraParts, CameraPipeline
 from retail_ray.runtime.chunks import ChunkReader, ChunkRule, cut
 from retail_ray.runtime.clients import ModelClients
 from retail_ray.runtime.pace import LivePace, Pace, RecordedPace, wall_clock_us
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.view_watch import CameraViewWatch, NoWatch, ViewMemory, ViewWatch
 from retail_ray.tracking.crops import CropSelector
 from retail_ray.tracking.tracker import check_options, create_tracker
 from retail_ray.tracking.tracklets import TrackletBook
@@ -132,6 +134,7 @@ def build_camera(
         tracklets=TrackletBook(camera.id, buffer_s=buffer_s),
         crops=CropSelector(),
         coverage=CoverageMeter(camera.id, source.expected_frames, facts.start_us),
+        view=_view_watch(plan, camera),
         clients=clients,
         stage=plan.stage(camera.id),
         pace=camera_input.pace,
@@ -147,6 +150,14 @@ def build_camera(
     if state is not None:
         pipeline.restore(state)
     return pipeline
+
+
+def _view_watch(plan: RunPlan, camera: Camera) -> ViewWatch:
+    if not camera.watch_view:
+        return NoWatch()
+    file = ViewFile(plan.lake, plan.site.site, camera.id, plan.site.view_version(camera.id))
+    memory = ViewMemory(lambda: file.read(plan.run_id), lambda features: file.write(features, plan.run_id))
+    return CameraViewWatch(camera.id, memory)
 
 
 def _trouble(source: Source) -> str | None:

@@ -21,6 +21,7 @@ from retail_ray.core.errors import SourceError
 from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.ports import DecodedFrame, Tracker
 from retail_ray.core.records import CoverageRow, DetectionRows, TrackletRow
+from retail_ray.core.retail_records import Alert
 from retail_ray.core.time import US_PER_MINUTE, minute_of
 from retail_ray.core.types import Detections, Gap, Masks, Observations
 from retail_ray.lake.epochs import FileEntry, Stage
@@ -29,6 +30,7 @@ from retail_ray.runtime.clients import ModelClients, Pending
 from retail_ray.runtime.embedding import ChosenCrops, choose_crops
 from retail_ray.runtime.pace import Pace
 from retail_ray.runtime.rows import Embeddings, FrameResult, detection_rows, locate, observations, silence
+from retail_ray.runtime.view_watch import SURE_BOX, ViewWatch
 from retail_ray.tracking.crops import CropSelector
 from retail_ray.tracking.feet import FootFinder
 from retail_ray.tracking.stature import StatureBook
@@ -51,7 +53,10 @@ class EpochReport:
 
 @dataclass(slots=True)
 class CameraStatus:
-    """Readable at any time while the camera works. began_s, worked_s: Unix time of the first and the latest work."""
+    """Readable at any time while the camera works. began_s, worked_s: Unix time of the first and the latest work.
+
+    view: what is wrong with where the camera looks, empty while nothing is.
+    """
 
     camera_id: str
     state: str = "connecting"
@@ -62,6 +67,7 @@ class CameraStatus:
     dropped: int = 0
     last_frame_us: int | None = None
     detail: str = ""
+    view: str = ""
 
     @property
     def frames_per_s(self) -> float | None:
@@ -87,6 +93,7 @@ class CameraParts:
     tracklets: TrackletBook
     crops: CropSelector
     coverage: CoverageMeter
+    view: ViewWatch
     clients: ModelClients
     stage: Stage
     pace: Pace
@@ -106,6 +113,7 @@ class _Rows:
     detections: list[DetectionRows] = field(default_factory=list)
     tracklets: list[TrackletRow] = field(default_factory=list)
     coverage: list[CoverageRow] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,8 @@ class CameraPipeline:
         self._parts.crops.restore(saved["crops"])
         self._parts.coverage.restore(saved["coverage"])
         self._statures.restore(saved["statures"])
+        self._parts.view.restore(saved["view"])
+        self.status.view = self._parts.view.words
         self._key_slot, self._last_us = saved["key_slot"], saved["last_us"]
 
     def close(self) -> None:
@@ -193,6 +203,7 @@ class CameraPipeline:
             "crops": parts.crops.state(),
             "coverage": parts.coverage.state(),
             "statures": self._statures.state(),
+            "view": parts.view.state(),
             "key_slot": self._key_slot,
             "last_us": self._last_us,
         }
@@ -241,12 +252,23 @@ class CameraPipeline:
             if self._is_key_frame(result) and len(result.tracks):
                 result.masks = self._segment(result)
         locate(results, self._feet)
+        self._watch(chunk, results)
         patch_hw = self._parts.clients.patch_hw
         crops = None if patch_hw is None else choose_crops(results, self._parts.crops, patch_hw)
         self._book(results, crops)
         if crops is None:
             return _Tracked(results, (), np.zeros(0, np.float32), None)
         return _Tracked(results, crops.place, crops.quality, self._parts.clients.embed(crops.patches))
+
+    def _watch(self, chunk: FrameChunk, results: list[FrameResult]) -> None:
+        """Look now and then whether the camera still looks where it was calibrated."""
+        view = self._parts.view
+        for image, result in zip(chunk.images, results, strict=True):
+            if view.is_due(result.frame.time_us):
+                people_px = result.detections[result.detections.confidence >= SURE_BOX].xyxy_px
+                time_us = result.frame.time_us
+                self._rows.alerts += view.look(image, chunk.letterbox, time_us, people_px, self._calibration)
+        self.status.view = view.words
 
     def _book(self, results: list[FrameResult], crops: ChosenCrops | None) -> None:
         """Enter the chunk in the book of tracklets; one may end within the chunk that holds its crop."""
@@ -338,5 +360,6 @@ class CameraPipeline:
             *stage.write_records("detections", rows.detections, epoch),
             *stage.write_records("tracklets", rows.tracklets, epoch),
             *stage.write_records("coverage", rows.coverage, epoch),
+            *stage.write_records("alerts", rows.alerts, epoch),
             stage.write_state(epoch, self.state()),
         ]

@@ -60,7 +60,8 @@ class RayLiveState:
             people_now=people.present,
             session_id=people.session_id or "",
             cameras=tuple(
-                LiveCamera(s.camera_id, s.state, s.last_frame_us, s.frames, s.dropped, s.detail) for s in statuses
+                LiveCamera(s.camera_id, s.state, s.last_frame_us, s.frames, s.dropped, s.detail or s.view)
+                for s in statuses
             ),
         )
 

@@ -1,0 +1,1 @@
+"""A camera's calibration from people whom a calibrated camera sees at the same time."""
