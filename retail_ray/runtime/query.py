@@ -62,6 +62,7 @@ class RayLiveState:
             cameras=tuple(
                 LiveCamera(s.camera_id, s.state, s.last_frame_us, s.frames, s.dropped, s.detail) for s in statuses
             ),
+            set_aside=people.counts,
         )
 
 

@@ -75,6 +75,11 @@ def every(step_s: float, whole: Observations, end_us: int) -> list[Observations]
     return pieces(whole, range(0, end_us, round(step_s * S)), end_us)
 
 
+def silence(whole: Observations, end_us: int) -> Observations:
+    """The camera tells only that nothing comes of it."""
+    return _between(whole, end_us, end_us)
+
+
 def in_step(messages: Sequence[Sequence[Observations]]) -> list[Observations]:
     """The messages of all cameras as they come when all are equally fast."""
     return sorted((one for stream in messages for one in stream), key=lambda one: (one.watermark_us, one.camera_id))
