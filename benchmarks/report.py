@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.environment import RESULTS, ROOT
+from benchmarks.identity_report import identity_tables
 from benchmarks.markdown import table as _table
 from benchmarks.simulated_report import draw_plots, simulated_tables
 
@@ -47,7 +48,7 @@ def tables() -> dict[str, str]:
         made["speed, stages"] = stages(speed)
     if memory is not None:
         made["memory"] = processes(memory)
-    return made
+    return made | identity_tables(*(_read(name) for name in ("prototype_index", "gallery_cost", "determinism")))
 
 
 def filled(text: str, made: Mapping[str, str]) -> str:

@@ -8,30 +8,26 @@ number of threads, the order of removals and a restart change nothing, and neith
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.core.checks import require
 from retail_ray.core.errors import DataError
 from retail_ray.core.event_time import pack_state, unpack_state
 from retail_ray.identity.one_writer import OneWriter
 from retail_ray.identity.prototype_owners import PrototypeOwners
+from retail_ray.identity.prototype_rows import DECIMALS, PrototypeRows, Vectors, check_vectors, exact_cosines
 
-Vectors = NDArray[np.float32]
 Form = Literal["exact", "lists"]
 
 EXACT_LIMIT = 50_000
 """From so many prototypes on, lists are searched; measured, see docs/identity.md."""
 _STATE_VERSION = 2
-_UNIT_TOLERANCE = 1e-3
 _SPARE = 16
-_DECIMALS = 6
 _SEED = 20
 _PROBED = 4
-_FIRST_ROWS = 64
 _NEVER = 2**31 - 1
 
 
@@ -47,7 +43,7 @@ class PrototypeIndex:
         self._threads, self._exact_limit = threads, exact_limit
         self._gate = OneWriter("the index of prototypes")
         self._owned = PrototypeOwners()
-        self._rows: _Rows | None = None
+        self._rows: PrototypeRows | None = None
         self._lists: _Lists | None = None
 
     def __len__(self) -> int:
@@ -75,11 +71,11 @@ class PrototypeIndex:
         time_us: event time for `expire`. DataError names the vector that is not finite or not normalised.
         """
         with self._gate.writing():
-            _check(vectors, f"person {person}: vector", self._rows)
+            check_vectors(vectors, f"person {person}: vector", self._rows)
             if not len(vectors):
                 return []
             if self._rows is None:
-                self._rows = _Rows(vectors.shape[1])
+                self._rows = PrototypeRows(vectors.shape[1])
             ids = self._owned.add(person, len(vectors), time_us)
             done = 0
             while done < len(ids):
@@ -124,7 +120,7 @@ class PrototypeIndex:
         Cosines have six decimals; of equal ones the older prototype comes first.
         """
         with self._gate.reading():
-            _check(queries, "query", self._rows)
+            check_vectors(queries, "query", self._rows)
             k = min(k, len(self))
             if k == 0 or not len(queries) or self._rows is None:
                 return np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0))
@@ -161,7 +157,7 @@ class PrototypeIndex:
                 return
             dimension, raw = rows
             ids, vectors = self._owned.ids.tolist(), np.frombuffer(raw, np.float32).reshape(-1, dimension)
-            self._rows = _Rows(dimension)
+            self._rows = PrototypeRows(dimension)
             self._rows.add(ids, vectors)
             if lists is not None:
                 trained_on, centroids = lists
@@ -206,50 +202,6 @@ class PrototypeIndex:
                 self._lists = None
 
 
-class _Rows:
-    """Vectors in one growing array; a removed row is filled with the last one, so that rows never have holes."""
-
-    def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
-        self._vectors = np.zeros((_FIRST_ROWS, dimension), np.float32)
-        self._ids = np.zeros(_FIRST_ROWS, np.int64)
-        self._row_of: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._row_of)
-
-    @property
-    def vectors(self) -> Vectors:
-        return self._vectors[: len(self)]
-
-    def add(self, ids: list[int], vectors: Vectors) -> None:
-        low, high = len(self), len(self) + len(ids)
-        if high > len(self._ids):
-            more = max(high, 2 * len(self._ids)) - low
-            self._vectors = np.concatenate([self.vectors, np.zeros((more, self.dimension), np.float32)])
-            self._ids = np.concatenate([self._ids[:low], np.zeros(more, np.int64)])
-        self._vectors[low:high], self._ids[low:high] = vectors, ids
-        self._row_of.update(zip(ids, range(low, high), strict=True))
-
-    def remove(self, ids: list[int]) -> None:
-        for number in ids:
-            row = self._row_of.pop(number)
-            last = len(self)
-            if row != last:
-                self._vectors[row], self._ids[row] = self._vectors[last], self._ids[last]
-                self._row_of[int(self._ids[last])] = row
-
-    def of(self, ids: Iterable[int]) -> Vectors:
-        """(N, D) a copy, in the order of the ids."""
-        return self._vectors[[self._row_of[int(number)] for number in ids]]
-
-    def candidates(self, queries: Vectors, k: int, threads: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(Q, K) ids and single-precision cosines of the best."""
-        _use(threads)
-        cosines, rows = faiss.knn(queries, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-        return self._ids[rows], cosines
-
-
 class _Lists:
     """Half-precision copies in inverted lists around fixed centroids; they only find candidates."""
 
@@ -258,13 +210,14 @@ class _Lists:
         number, dimension = centroids.shape
         self._quantizer = faiss.IndexFlatIP(dimension)
         self._quantizer.add(centroids)
+        by_residual = False
         self._index = faiss.IndexIVFScalarQuantizer(
             self._quantizer,
             dimension,
             number,
             faiss.ScalarQuantizer.QT_fp16,
             faiss.METRIC_INNER_PRODUCT,
-            False,  # by_residual: vectors themselves
+            by_residual,
         )
         self._index.is_trained = True
         self._index.set_direct_map_type(faiss.DirectMap.Hashtable)
@@ -290,7 +243,7 @@ class _Lists:
 
 
 def _answer(
-    queries: Vectors, k: int, rows: _Rows, lists: _Lists | None, threads: int
+    queries: Vectors, k: int, rows: PrototypeRows, lists: _Lists | None, threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(Q, K) ids and cosines, proven best among all rows, or among those of the probed lists."""
     found_ids = np.zeros((len(queries), k), np.int64)
@@ -298,18 +251,18 @@ def _answer(
     open_queries = np.arange(len(queries))
     ask, probes = k + _SPARE, 0 if lists is None else lists.probes
     # A dot product of D terms in single precision is off by at most D x 2^-24, half-precision copies by 2^-10.
-    error = queries.shape[1] * 2.0**-24 + 2.0 * 10.0**-_DECIMALS + (0.0 if lists is None else 2.0**-10)
+    error = queries.shape[1] * 2.0**-24 + 2.0 * 10.0**-DECIMALS + (0.0 if lists is None else 2.0**-10)
     while len(open_queries):
         ask = min(ask, len(rows))
         asked = queries[open_queries]
         if lists is None:
-            ids, rough = rows.candidates(asked, ask, threads)
+            ids, rough = _nearest_rows(asked, ask, rows, threads)
         else:
             ids, rough = lists.candidates(asked, ask, probes, threads)
         still = []
-        for query, its_ids, worst in zip(open_queries.tolist(), ids, rough[:, -1].tolist(), strict=True):
-            its_ids = its_ids[its_ids >= 0]
-            exact = _exact(queries[query], rows.of(its_ids))
+        for query, found, worst in zip(open_queries.tolist(), ids, rough[:, -1].tolist(), strict=True):
+            its_ids = found[found >= 0]
+            exact = exact_cosines(queries[query], rows.of(its_ids))
             order = np.lexsort((its_ids, -exact))[:k]
             if len(order) == k and (ask == len(rows) or exact[order[-1]] > worst + error):
                 found_ids[query], found_cosines[query] = its_ids[order], exact[order]
@@ -322,10 +275,13 @@ def _answer(
     return found_ids, found_cosines
 
 
-def _exact(query: Vectors, vectors: Vectors) -> NDArray[np.float64]:
-    """(N,) cosines in double precision, six decimals; each summed alone, so it never depends on its neighbours."""
-    products = vectors.astype(np.float64) * query.astype(np.float64)
-    return np.asarray(np.round(products.sum(axis=1), _DECIMALS), np.float64)
+def _nearest_rows(
+    queries: Vectors, k: int, rows: PrototypeRows, threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(Q, K) ids and single-precision cosines of the best of all."""
+    _use(threads)
+    cosines, found = faiss.knn(queries, rows.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+    return rows.ids[found], cosines
 
 
 def _centroids(vectors: Vectors, threads: int) -> Vectors:
@@ -338,26 +294,6 @@ def _centroids(vectors: Vectors, threads: int) -> Vectors:
     means.cp.min_points_per_centroid = 1
     means.train(vectors)
     return np.array(means.centroids, np.float32)
-
-
-def _check(vectors: Vectors, what: str, rows: _Rows | None) -> None:
-    require(f"the index of prototypes, {what}s", vectors, (None, None), np.float32)
-    if not len(vectors):
-        return
-    if rows is not None and vectors.shape[1] != rows.dimension:
-        raise DataError(f"the index holds embeddings of {rows.dimension} numbers, {what} 0 has {vectors.shape[1]}")
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        raise DataError(f"the index of prototypes, {what} {row} of {len(vectors)}: a number is not finite; leave it out")
-    length = np.linalg.norm(vectors, axis=1)
-    wrong = np.abs(length - 1.0) > _UNIT_TOLERANCE
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            f"the index of prototypes, {what} {row} of {len(vectors)} has length {length[row]:.4g}: "
-            "divide it by its length; of a vector of length zero leave it out"
-        )
 
 
 def _use(threads: int) -> None:

@@ -168,7 +168,7 @@ def _message(
     number = local_id[frame, person]
     n = len(frame)
     floor = places[frame, person] + rng.normal(0, _NOISE_M, (n, 2))
-    described = np.flatnonzero((rng.random(n) < 1.0 / fps))
+    described = np.flatnonzero(rng.random(n) < 1.0 / fps)
     return (
         Observations(
             camera_id=name,

@@ -120,7 +120,7 @@ def test_it_changes_form_by_size() -> None:
 
 
 def test_lists_find_nearly_what_an_exact_search_finds_and_give_the_same_cosines() -> None:
-    kept, asked, owner = crowd(400)
+    _kept, asked, owner = crowd(400)
     lists, exact = crowded(1000, 400), crowded(10**6, 400)
     assert (lists.form, exact.form) == ("lists", "exact")
     found, cosines = lists.search(asked, 5)
@@ -241,9 +241,9 @@ def test_there_is_one_writer_until_it_hands_over() -> None:
             lambda: index.move([1], 2),
             lambda: index.remove([1]),
             lambda: index.expire(1),
-            lambda: index.clear(),
+            index.clear,
             lambda: index.restore(index.snapshot()),
-            lambda: index.hand_over(),
+            index.hand_over,
         ):
             with pytest.raises(WriterError, match="thread 'other_0' wants to write, its writer is thread 'MainThread'"):
                 other.submit(change).result()
@@ -278,4 +278,3 @@ def test_readers_beside_the_writer_see_whole_changes(limit: int) -> None:
         stop.set()
         for one in reading:
             assert one.result() <= {0, 10}
-
