@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from benchmarks.environment import RESULTS, describe
 from tests.support.embeddings import DIMENSION, Looks
 
+# Its stubs lack much of what it has.
+_FAISS: Any = faiss
+
 PROTOTYPES = 10
 NEIGHBOURS = 10
 QUERIES = 256
@@ -96,7 +99,7 @@ class Population:
         owner = rng.integers(0, size // PROTOTYPES, QUERIES)
         queries = looks.views(owner, rng)
         spare = looks.views(rng.integers(0, size // PROTOTYPES, 4_000), rng)
-        best = faiss.knn(queries, vectors, NEIGHBOURS, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        best = _FAISS.knn(queries, vectors, NEIGHBOURS, metric=_FAISS.METRIC_INNER_PRODUCT)[1]
         return Population(vectors, queries, owner, spare, best)
 
 
@@ -118,43 +121,44 @@ def likeness(population: Population) -> dict[str, float]:
 def build(kind: Kind, vectors: Vectors) -> tuple[Any, float]:
     """The index with ids 0 … N - 1, and the seconds it took."""
     began = time.perf_counter()
-    index = faiss.index_factory(DIMENSION, kind.description, faiss.METRIC_INNER_PRODUCT)
+    index = _FAISS.index_factory(DIMENSION, kind.description, _FAISS.METRIC_INNER_PRODUCT)
     if kind.description.startswith("IVF"):
         index.cp.niter, index.cp.max_points_per_centroid = 10, 64
     elif kind.description.startswith("HNSW"):
         index.hnsw.efConstruction = 80
     else:
-        index = faiss.IndexIDMap2(index)
+        index = _FAISS.IndexIDMap2(index)
     index.train(vectors)
     ids = np.arange(len(vectors), dtype=np.int64)
     for low in range(0, len(vectors), _GENERATED_AT_ONCE):
         part = slice(low, low + _GENERATED_AT_ONCE)
         index.add(vectors[part]) if not kind.removes else index.add_with_ids(vectors[part], ids[part])
     if kind.description.startswith("IVF"):
-        index.set_direct_map_type(faiss.DirectMap.Hashtable)
+        index.set_direct_map_type(_FAISS.DirectMap.Hashtable)
     return index, time.perf_counter() - began
 
 
 def parameters(kind: Kind, probes: int) -> Any:
     if kind.description.startswith("IVF"):
-        return faiss.SearchParametersIVF(nprobe=probes)
-    return faiss.SearchParametersHNSW(efSearch=probes) if probes else None
+        return _FAISS.SearchParametersIVF(nprobe=probes)
+    return _FAISS.SearchParametersHNSW(efSearch=probes) if probes else None
 
 
 def latency_ms(search: Callable[[Vectors], object], queries: Vectors, batch: int, threads: int) -> dict[str, float]:
-    """Milliseconds a query over batches of fresh queries, for at most three seconds."""
-    faiss.omp_set_num_threads(threads)
+    """Milliseconds a query over batches of fresh queries, for at most three seconds; cpu: mean of all threads' time."""
+    _FAISS.omp_set_num_threads(threads)
     search(queries[:batch])
     taken: list[float] = []
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     for low in range(0, len(queries) - batch + 1, batch):
         before = time.perf_counter()
         search(queries[low : low + batch])
         taken.append((time.perf_counter() - before) * 1e3 / batch)
         if time.perf_counter() - began > _TIMED_S and len(taken) >= 5:
             break
+    cpu_ms = (time.process_time() - cpu) * 1e3 / (batch * len(taken))
     p50, p95 = np.percentile(taken, [50, 95])
-    return {"p50": round(float(p50), 4), "p95": round(float(p95), 4), "batches": len(taken)}
+    return {"p50": round(float(p50), 4), "p95": round(float(p95), 4), "cpu": round(cpu_ms, 4), "batches": len(taken)}
 
 
 def recall(found: Ids, population: Population) -> dict[str, float]:
@@ -169,7 +173,7 @@ def recall(found: Ids, population: Population) -> dict[str, float]:
 
 def changes(kind: Kind, index: Any, population: Population) -> dict[str, Any]:
     """Microseconds a vector: a person's ten prototypes come, then go, again and again, with a search in between."""
-    faiss.omp_set_num_threads(1)
+    _FAISS.omp_set_num_threads(1)
     adding, removing = [], []
     size = len(population.vectors)
     settings = parameters(kind, kind.probes[-1])
@@ -182,7 +186,7 @@ def changes(kind: Kind, index: Any, population: Population) -> dict[str, Any]:
         index.search(population.queries[:1], NEIGHBOURS, params=settings)
         if kind.removes:
             before = time.perf_counter()
-            index.remove_ids(faiss.IDSelectorArray(np.arange(part.start, part.stop, dtype=np.int64) * 7 % size))
+            index.remove_ids(_FAISS.IDSelectorArray(np.arange(part.start, part.stop, dtype=np.int64) * 7 % size))
             removing.append(time.perf_counter() - before)
     return {
         "add_us": round(float(np.median(adding)) * 1e6 / PROTOTYPES, 1),
@@ -191,12 +195,12 @@ def changes(kind: Kind, index: Any, population: Population) -> dict[str, Any]:
 
 
 def bytes_a_vector(index: Any, size: int) -> float | None:
-    return None if size >= _BIG else len(faiss.serialize_index(index)) / size
+    return None if size >= _BIG else len(_FAISS.serialize_index(index)) / size
 
 
 def measure(kind: Kind, population: Population) -> list[dict[str, Any]]:
     """One row for each number of probes."""
-    faiss.omp_set_num_threads(2)
+    _FAISS.omp_set_num_threads(2)
     index, built_s = build(kind, population.vectors)
     rows = []
     for probes in kind.probes:
@@ -205,7 +209,7 @@ def measure(kind: Kind, population: Population) -> list[dict[str, Any]]:
         def search(queries: Vectors, settings: Any = settings) -> Any:
             return index.search(queries, NEIGHBOURS, params=settings)
 
-        faiss.omp_set_num_threads(2)
+        _FAISS.omp_set_num_threads(2)
         rows.append(
             {
                 "size": len(population.vectors),
@@ -236,7 +240,7 @@ def measure_product(population: Population) -> dict[str, Any]:
     from retail_ray.identity.index import PrototypeIndex
 
     size = len(population.vectors)
-    index = PrototypeIndex(2)
+    index = PrototypeIndex()
     before = time.perf_counter()
     for low in range(0, size, PROTOTYPES):
         index.add(low // PROTOTYPES, population.vectors[low : low + PROTOTYPES])
@@ -251,11 +255,10 @@ def measure_product(population: Population) -> dict[str, Any]:
         "people_of_exact_at_10": round(float(np.mean(same)), 4),
         "build_s": round(built_s, 2),
         "ms_a_query": {
-            f"batch {batch}, {threads} thread{'s' * (threads > 1)}": latency_ms(
-                lambda queries: index.search(queries, NEIGHBOURS), population.queries, batch, threads
+            f"batch {batch}, 1 thread": latency_ms(
+                lambda queries: index.search(queries, NEIGHBOURS), population.queries, batch, 1
             )
             for batch in BATCHES
-            for threads in THREADS
         },
     }
     adding, removing, searching = [], [], []

@@ -8,7 +8,7 @@ number of threads, the order of removals and a restart change nothing, and neith
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import faiss
 import numpy as np
@@ -21,6 +21,9 @@ from retail_ray.identity.prototype_owners import PrototypeOwners
 from retail_ray.identity.prototype_rows import DECIMALS, PrototypeRows, Vectors, check_vectors, exact_cosines
 
 Form = Literal["exact", "lists"]
+
+# Its stubs lack much of what it has.
+_FAISS: Any = faiss
 
 EXACT_LIMIT = 50_000
 """From so many prototypes on, lists are searched; measured, see docs/identity.md."""
@@ -208,19 +211,19 @@ class _Lists:
     def __init__(self, centroids: Vectors, trained_on: int) -> None:
         self.centroids, self.trained_on = centroids, trained_on
         number, dimension = centroids.shape
-        self._quantizer = faiss.IndexFlatIP(dimension)
+        self._quantizer = _FAISS.IndexFlatIP(dimension)
         self._quantizer.add(centroids)
         by_residual = False
-        self._index = faiss.IndexIVFScalarQuantizer(
+        self._index = _FAISS.IndexIVFScalarQuantizer(
             self._quantizer,
             dimension,
             number,
-            faiss.ScalarQuantizer.QT_fp16,
-            faiss.METRIC_INNER_PRODUCT,
+            _FAISS.ScalarQuantizer.QT_fp16,
+            _FAISS.METRIC_INNER_PRODUCT,
             by_residual,
         )
         self._index.is_trained = True
-        self._index.set_direct_map_type(faiss.DirectMap.Hashtable)
+        self._index.set_direct_map_type(_FAISS.DirectMap.Hashtable)
 
     @property
     def probes(self) -> int:
@@ -231,14 +234,14 @@ class _Lists:
         self._index.add_with_ids(np.ascontiguousarray(vectors), np.array(ids, np.int64))
 
     def remove(self, ids: list[int]) -> None:
-        self._index.remove_ids(faiss.IDSelectorArray(np.array(ids, np.int64)))
+        self._index.remove_ids(_FAISS.IDSelectorArray(np.array(ids, np.int64)))
 
     def candidates(
         self, queries: Vectors, k: int, probes: int, threads: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(Q, K) ids and rounded cosines of the best in the nearest lists; -1 and -inf where they hold fewer."""
         _use(threads)
-        cosines, ids = self._index.search(queries, k, params=faiss.SearchParametersIVF(nprobe=probes))
+        cosines, ids = self._index.search(queries, k, params=_FAISS.SearchParametersIVF(nprobe=probes))
         return ids, np.where(ids < 0, -np.inf, cosines)
 
 
@@ -280,7 +283,7 @@ def _nearest_rows(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(Q, K) ids and single-precision cosines of the best of all."""
     _use(threads)
-    cosines, found = faiss.knn(queries, rows.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+    cosines, found = _FAISS.knn(queries, rows.vectors, k, metric=_FAISS.METRIC_INNER_PRODUCT)
     return rows.ids[found], cosines
 
 
@@ -288,7 +291,7 @@ def _centroids(vectors: Vectors, threads: int) -> Vectors:
     """(L, D) by k-means on the sphere from a fixed seed, L the power of two nearest to the root of N."""
     number = 2 ** round(float(np.log2(np.sqrt(len(vectors)))))
     _use(threads)
-    means = faiss.Kmeans(
+    means = _FAISS.Kmeans(
         vectors.shape[1], number, niter=8, seed=_SEED, spherical=True, max_points_per_centroid=32, gpu=False
     )
     means.cp.min_points_per_centroid = 1
@@ -302,5 +305,5 @@ def _use(threads: int) -> None:
     FAISS compares large batches with BLAS, whose last bits differ: a vector between two lists would fall into the
     one or the other by who comes with it. So it compares one by one, in the whole process; this file is alone in it.
     """
-    faiss.omp_set_num_threads(threads)
-    faiss.cvar.distance_compute_blas_threshold = _NEVER
+    _FAISS.omp_set_num_threads(threads)
+    _FAISS.cvar.distance_compute_blas_threshold = _NEVER
