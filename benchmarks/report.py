@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
+from benchmarks.identity_report import identity_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.renderer_report import renderer_tables
@@ -67,6 +68,7 @@ def tables() -> dict[str, str]:
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | demo_tables(_read("demo"))
+        | identity_tables(*(_read(name) for name in ("prototype_index", "gallery_cost", "determinism")))
         | {"demo, clips": shipped_clips()}
     )
 

@@ -85,7 +85,10 @@ class Answers:
             live=None
             if live is None
             else models.LiveBody(
-                time=self._local(live.time_us), people_now=live.people_now, session_id=live.session_id
+                time=self._local(live.time_us),
+                people_now=live.people_now,
+                session_id=live.session_id,
+                set_aside=models.SetAsideBody(**asdict(live.set_aside)),
             ),
         )
 

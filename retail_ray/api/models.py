@@ -83,12 +83,22 @@ class OccupancyBody(_Body):
     inside: int
 
 
+class SetAsideBody(_Body):
+    """Rows of this run that identities do without; the lake has their boxes all the same."""
+
+    late: int = Field(description="Came after their time was worked: more than `allowed_lateness_s` behind.")
+    duplicate: int = Field(description="Told twice.")
+    untracked: int = Field(description="Without a track.")
+    invalid: int = Field(description="Without a finite foot point, or an embedding of length zero.")
+
+
 class LiveBody(_Body):
     """The running site."""
 
     time: datetime
     people_now: int
     session_id: str
+    set_aside: SetAsideBody
 
 
 class StatsAnswer(_Answer):

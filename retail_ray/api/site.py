@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from retail_ray.core.event_time import BufferCounts
 from retail_ray.core.time import BusinessDay, from_us
 
 
@@ -54,12 +55,13 @@ class LiveCamera:
 
 @dataclass(frozen=True, slots=True)
 class LiveSnapshot:
-    """A running site at event time `time_us`."""
+    """A running site at event time `time_us`. set_aside: rows that identities do without, since the run began."""
 
     time_us: int
     people_now: int
     session_id: str
     cameras: tuple[LiveCamera, ...]
+    set_aside: BufferCounts = field(default_factory=BufferCounts)
 
 
 class LiveState(Protocol):

@@ -20,6 +20,10 @@ class DataError(RetailRayError, ValueError):
     """An array or record breaks the contract of the type that holds it."""
 
 
+class WriterError(RetailRayError, RuntimeError):
+    """A second writer wants to change what has one writer; the message names both."""
+
+
 class SourceError(RetailRayError, OSError):
     """A camera's video cannot be opened, or stopped being readable; the message names the camera."""
 

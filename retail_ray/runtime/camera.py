@@ -267,7 +267,7 @@ class CameraPipeline:
             if view.is_due(result.frame.time_us):
                 people_px = result.detections[result.detections.confidence >= SURE_BOX].xyxy_px
                 time_us = result.frame.time_us
-                self._rows.alerts += view.look(image, chunk.letterbox, time_us, people_px, self._calibration)
+                self._rows.alerts += view.look(image, chunk.letterbox, time_us, people_px, self._feet.calibration)
         self.status.view = view.words
 
     def _book(self, results: list[FrameResult], crops: ChosenCrops | None) -> None:

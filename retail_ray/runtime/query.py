@@ -63,6 +63,7 @@ class RayLiveState:
                 LiveCamera(s.camera_id, s.state, s.last_frame_us, s.frames, s.dropped, s.detail or s.view)
                 for s in statuses
             ),
+            set_aside=people.counts,
         )
 
 

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from retail_ray.api.app import create_app
 from retail_ray.api.site import LiveCamera, LiveSnapshot, Named, SiteInfo
+from retail_ray.core.event_time import BufferCounts
 from retail_ray.core.records import CoverageRow, IdentityEvent, LineCrossing, OccupancyRow, TrackletRow, ZoneVisit
 from retail_ray.core.retail_records import Journey, JourneyStay
 from retail_ray.core.time import to_us
@@ -44,7 +45,7 @@ class RunningSite:
             LiveCamera("door", "running", TEN_US + 90 * MINUTE_US, 1000, 3),
             LiveCamera("till", "failed", None, 0, 0, "not found"),
         )
-        return LiveSnapshot(TEN_US + 90 * MINUTE_US, 14, "s1", cameras)
+        return LiveSnapshot(TEN_US + 90 * MINUTE_US, 14, "s1", cameras, BufferCounts(late=5, duplicate=4, untracked=3))
 
     def reset_session(self, now_us: int) -> str | None:
         if not self.running:

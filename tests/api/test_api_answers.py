@@ -177,7 +177,12 @@ def test_site_and_live(live_client: TestClient, running: Any) -> None:
     )
     assert [zone["id"] for zone in found["zones"]] == ["checkout", "étagère 1/2"]
     stats = get(live_client, "/v1/stats")
-    assert stats["live"] == {"time": "2026-03-01T11:30:00+05:30", "people_now": 14, "session_id": "s1"}
+    assert stats["live"] == {
+        "time": "2026-03-01T11:30:00+05:30",
+        "people_now": 14,
+        "session_id": "s1",
+        "set_aside": {"late": 5, "duplicate": 4, "untracked": 3, "invalid": 0},
+    }
     assert stats["to"] == "2026-03-01T11:40:00+05:30"  # today counts up to now
     running.running = False
     assert get(live_client, "/v1/stats")["live"] is None
