@@ -69,15 +69,6 @@ def auc(positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any
     return float((below + up_to).mean() / 2 / len(ordered))
 
 
-def same_false_links(own: NDArray[np.float32], other: NDArray[np.float32], crops: Crops, own_threshold: float) -> float:
-    """The threshold at which `other` takes as many different people of two cameras for one as `own` does at its."""
-    different = (crops.person[:, None] != crops.person[None]) & (crops.camera[:, None] != crops.camera[None])
-    if not different.any():
-        return own_threshold
-    share = float(((own @ own.T)[different] >= own_threshold).mean())
-    return float(np.clip(np.quantile((other @ other.T)[different], 1 - share), 0, 1))
-
-
 def _rank_1(similarity: NDArray[np.float32], same: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     asked = np.flatnonzero(same.any(axis=1))
     nearest = np.where(other, similarity, -2)[asked].argmax(axis=1)

@@ -1,4 +1,4 @@
-"""What the cameras of one case tell the gallery, recorded once, so that galleries can be compared on the same tracklets.
+"""What the cameras of one case tell the gallery, recorded once, so that galleries get the same tracklets.
 
 The detector is asked once per case and its answers stay on disk; what follows it is run anew when asked.
 """

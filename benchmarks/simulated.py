@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.appearance import same_false_links, separation, true_crops
+from benchmarks.appearance import separation, true_crops
 from benchmarks.environment import RESULTS, describe
 from benchmarks.pooled import pooled
 from benchmarks.recordings import Remembered
@@ -84,9 +84,9 @@ def case_result(case: Case, work: Path, weights: WeightSet) -> dict[str, Any]:
 
 def everything(studio: Studio) -> dict[str, Any]:
     """Every run of one case: measures of each rung and control, and appearance alone."""
-    appearance, threshold = appearance_alone(studio)
+    appearance = appearance_alone(studio)
     rungs = ladder(studio)
-    scenes = rungs | controls(studio, rungs["everything"], threshold)
+    scenes = rungs | controls(studio, rungs["everything"])
     variants = {name: values(scene) for name, scene in scenes.items()}
     return {"people": len(studio.truth.tables["people"]["person_id"]), "appearance": appearance, "variants": variants}
 
@@ -120,10 +120,9 @@ def ladder(studio: Studio) -> dict[str, Scene]:
     )
 
 
-def controls(studio: Studio, whole: Scene, histogram_threshold: float) -> dict[str, Scene]:
+def controls(studio: Studio, whole: Scene) -> dict[str, Scene]:
     """Each must score worse than everything; the last two only change what identities are believed to be."""
     rng = np.random.default_rng(studio.case.seed)
-    identity = studio.site.identity.model_copy(update={"min_similarity": round(histogram_threshold, 4)})
     tracklets = len(whole.rows.identity)
 
     def wrapped(kind: Callable[[ModelClients], ModelClients]) -> Experiment:
@@ -135,7 +134,7 @@ def controls(studio: Studio, whole: Scene, histogram_threshold: float) -> dict[s
             (
                 whole,
                 studio.scene("shuffled", wrapped(partial(Shuffled, rng=rng))),
-                studio.scene("histogram", wrapped(Histograms), identity=identity),
+                studio.scene("histogram", wrapped(Histograms)),
                 studio.scene("calibration", Experiment(studio.recorded), cameras=miscalibrated(studio.site)),
                 with_identities(whole, np.zeros(tracklets, np.int64)),
                 with_identities(whole, np.arange(tracklets)),
@@ -159,21 +158,19 @@ def miscalibrated(site: Site) -> list[Camera]:
     ]
 
 
-def appearance_alone(studio: Studio) -> tuple[dict[str, Any], float]:
-    """Scores, and the threshold at which the histogram links as many wrong pairs as the embedder at the site's."""
+def appearance_alone(studio: Studio) -> dict[str, Any]:
+    """How well looks alone separate people; in a run the gallery measures by itself what its likeness is worth."""
     settings = studio.site.models.embedder
     assert settings is not None
     embedder = build_embedder(settings)
     crops = true_crops(studio.folder, studio.truth, embedder.patch_hw)
     if not len(crops.patches):
-        return {}, studio.site.identity.min_similarity
+        return {}
     known = Remembered(LocalClients(None, embedder, None), studio.embeddings)
     parts = np.array_split(crops.patches, -(-len(crops.patches) // 32))
     own = np.concatenate([known.embed(part).result() for part in parts])
     histogram = colour_histograms(crops.patches)
-    threshold = same_false_links(own, histogram, crops, studio.site.identity.min_similarity)
-    found = {"embedder": separation(own, crops), "colour histogram": separation(histogram, crops)}
-    return found | {"histogram_threshold": threshold}, threshold
+    return {"embedder": separation(own, crops), "colour histogram": separation(histogram, crops)}
 
 
 def write(results: dict[str, list[dict[str, Any]]]) -> None:

@@ -285,7 +285,10 @@ class Identity(Section):
     """Association of tracklets to people, within and across cameras."""
 
     false_merge_budget: float = Field(
-        default=0.1, gt=0, le=0.5, description="share of links that may join two people; lower: fewer wrong, more people"
+        default=0.1,
+        gt=0,
+        le=0.5,
+        description="share of links that may join two people; lower: fewer wrong, more people",
     )
     tick_s: float = Field(default=0.5, gt=0, le=5, description="event time between decisions, seconds")
     revise_s: float = Field(default=5.0, gt=0, le=600, description="event time between corrections, seconds")

@@ -64,7 +64,7 @@ class Folded:
 
     def spoken(self) -> Flags:
         """(T, P) whether anything but the time speaks at all."""
-        return (self.floor != 0) | (self.described > 0) | (self.way != 0)
+        return np.asarray((self.floor != 0) | (self.described > 0) | (self.way != 0))
 
 
 def fold(evidence: Evidence, person_of: NDArray[np.int64]) -> tuple[NDArray[np.int64], Folded]:
@@ -78,7 +78,13 @@ def fold(evidence: Evidence, person_of: NDArray[np.int64]) -> tuple[NDArray[np.i
 def between(folded: Folded, person_of_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Folded]:
     """Fold the T rows as well: people against people."""
     rows = Evidence(
-        folded.veto.T, folded.floor.T, folded.looks.T, folded.gap_s.T, folded.way.T, folded.first_us[::-1], folded.birth[::-1]
+        folded.veto.T,
+        folded.floor.T,
+        folded.looks.T,
+        folded.gap_s.T,
+        folded.way.T,
+        folded.first_us[::-1],
+        folded.birth[::-1],
     )
     order = np.argsort(person_of_rows, kind="stable")
     order = order[person_of_rows[order] >= 0]
@@ -86,7 +92,14 @@ def between(folded: Folded, person_of_rows: NDArray[np.int64]) -> tuple[NDArray[
     turned = _folded(rows, order, starts)
     described = np.add.reduceat(folded.described[order], starts, axis=0) if len(starts) else folded.described[:0]
     return people, Folded(
-        turned.veto.T, turned.floor.T, turned.looks.T, described, turned.gap_s.T, turned.way.T, turned.first_us[::-1], turned.birth[::-1]
+        turned.veto.T,
+        turned.floor.T,
+        turned.looks.T,
+        described,
+        turned.gap_s.T,
+        turned.way.T,
+        turned.first_us[::-1],
+        turned.birth[::-1],
     )
 
 
@@ -124,12 +137,14 @@ class Choice:
     """What to do with one tracklet; `person` is the column of an 'assign'. `unclear` says why it had to wait.
 
     score: nats for the person, or for the best one that was not enough. margin: lead in nats over the next best.
+    p_same: probability of the link made, or of nobody known, against everybody else who could be meant.
     """
 
     kind: Literal["assign", "create", "wait"]
     person: int | None
     score: float
     margin: float
+    p_same: float
     unclear: str = ""
 
 
@@ -149,14 +164,17 @@ def decide(score: Floats, forced: Flags, settings: GallerySettings) -> list[Choi
 
 def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:
     best = float(score.max(initial=-np.inf))
+    likelihood = np.exp(np.clip([*score.tolist(), 0.0], -700.0, 60.0))
+    share = likelihood / likelihood.sum()
     if column >= len(score):
         shown = best if np.isfinite(best) else float("nan")
         margin = needed - best if np.isfinite(best) else float("nan")
         if not forced and margin < settings.min_margin:
-            return Choice("wait", None, shown, margin, "taken" if best >= needed else "margin")
-        return Choice("create", None, shown, margin, "taken" if best >= needed else "")
+            return Choice("wait", None, shown, margin, float(share[-1]), "taken" if best >= needed else "margin")
+        return Choice("create", None, shown, margin, float(share[-1]), "taken" if best >= needed else "")
     others = np.delete(score, column)
     lead = float(score[column]) - max(float(others.max(initial=-np.inf)), needed)
+    p_same = float(share[column])
     if lead < settings.min_margin and not forced:
-        return Choice("wait", None, float(score[column]), lead, "margin")
-    return Choice("assign", column, float(score[column]), lead, "margin" if lead < settings.min_margin else "")
+        return Choice("wait", None, float(score[column]), lead, p_same, "margin")
+    return Choice("assign", column, float(score[column]), lead, p_same, "margin" if lead < settings.min_margin else "")

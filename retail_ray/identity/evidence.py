@@ -32,7 +32,9 @@ def same_place(places: Floats, others: Floats, settings: GallerySettings) -> Flo
     return np.asarray(np.log((1 - share) * density * settings.neighbourhood_m2 + share), np.float64)
 
 
-def in_turn(gap_s: Floats, distance_m: Floats, variance_m2: Floats, area_m2: float, settings: GallerySettings) -> Floats:
+def in_turn(
+    gap_s: Floats, distance_m: Floats, variance_m2: Floats, area_m2: float, settings: GallerySettings
+) -> Floats:
     """Evidence of a way of `distance_m` in `gap_s` between two sightings, arrays of one shape.
 
     One person wanders from where they were; somebody else turns up anywhere in `area_m2`.
@@ -43,7 +45,9 @@ def in_turn(gap_s: Floats, distance_m: Floats, variance_m2: Floats, area_m2: flo
     ratio = np.log((1 - share) * density * area_m2 + share)
     # Who has wandered through the whole store may be anywhere: nothing speaks against them.
     lost = 2 * np.pi * variance > area_m2
-    return np.asarray(np.clip(np.where(lost, np.maximum(ratio, 0.0), ratio), -settings.transit_limit, settings.transit_limit))
+    return np.asarray(
+        np.clip(np.where(lost, np.maximum(ratio, 0.0), ratio), -settings.transit_limit, settings.transit_limit)
+    )
 
 
 def too_fast(gap_s: Floats, distance_m: Floats, variance_m2: Floats, settings: GallerySettings) -> Flags:

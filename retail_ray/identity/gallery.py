@@ -298,11 +298,21 @@ class Gallery:
         self, ours: list[Tracklet], rows: Rows, people: NDArray[np.int64], folded: Folded, now_us: int, *, forced: bool
     ) -> None:
         past_people, past_score = recognised(
-            ours, self._pairs.first[rows], self._past, self._index, self._looks, self._area_m2(), self._settings
+            ours,
+            self._pairs.first[rows],
+            self._past,
+            self._index,
+            looks=self._looks,
+            area_m2=self._area_m2(),
+            settings=self._settings,
         )
         score = np.where(folded.spoken(), folded.score(), -np.inf)
         here = np.searchsorted(people, past_people)
-        gone = ~((here < len(people)) & (people[np.minimum(here, max(len(people) - 1, 0))] == past_people)) if len(people) else np.ones(len(past_people), np.bool_)
+        gone = (
+            ~((here < len(people)) & (people[np.minimum(here, max(len(people) - 1, 0))] == past_people))
+            if len(people)
+            else np.ones(len(past_people), np.bool_)
+        )
         everybody = np.concatenate([people, past_people[gone]])
         score = np.concatenate([score, past_score[:, gone] + folded.birth[0][:, None]], axis=1)
         limit_us = self._settings.defer_limit_s * US_PER_S
@@ -313,7 +323,8 @@ class Gallery:
             elif choice.kind == "assign" and choice.person is not None:
                 known = choice.person < len(people)
                 reason = _reason(folded, row, choice.person) if known else "looks, out of memory"
-                self._link(tracklet, int(everybody[choice.person]), choice, self._versioned(reason), now_us)
+                unclear = ", unclear" if choice.unclear else ""
+                self._link(tracklet, int(everybody[choice.person]), choice, self._versioned(reason) + unclear, now_us)
 
     def _versioned(self, reason: str) -> str:
         """The likeness that a link rests on is measured on the site; the reason says which measurement."""
@@ -328,9 +339,7 @@ class Gallery:
         looks = np.full(veto.shape, np.nan)
         if settings.use_looks:
             looks = self._looks.evidence(self._likeness()[rows])
-        birth = birth_cost(
-            self._entrances, pairs.first, self._session_start_us or 0, pairs.first_us, settings
-        )
+        birth = birth_cost(self._entrances, pairs.first, self._session_start_us or 0, pairs.first_us, settings)
         floor = pairs.floor_evidence(rows)
         return Evidence(
             veto & ~itself,
@@ -394,7 +403,16 @@ class Gallery:
             else:
                 self._past[change.person] = remembered
             self._index.move(self._index.ids_of(change.other), change.person)
-        self._tell("merge", now_us - 1, None, reason="revision", nats=change.gain, person=change.person, other=change.other)
+        self._tell(
+            "merge",
+            now_us - 1,
+            None,
+            reason="revision",
+            nats=change.gain,
+            p_same=probability(change.gain),
+            person=change.person,
+            other=change.other,
+        )
 
     def _move(self, tracklet: Tracklet, change: Change, now_us: int) -> None:
         if change.person not in self._people:
@@ -403,7 +421,15 @@ class Gallery:
         self._people[change.person].tracklets.append(tracklet.key)
         tracklet.person = change.person
         self._index.move(tracklet.prototype_ids, change.person)
-        self._tell("split", now_us - 1, tracklet, reason="revision", nats=change.gain, other=change.other)
+        self._tell(
+            "split",
+            now_us - 1,
+            tracklet,
+            reason="revision",
+            nats=change.gain,
+            p_same=probability(change.gain),
+            other=change.other,
+        )
 
     def _link(self, tracklet: Tracklet, person: int, choice: Choice, reason: str, now_us: int) -> None:
         del self._waiting[tracklet.key]
@@ -413,7 +439,15 @@ class Gallery:
         if mean is not None:
             self._keep(tracklet, [mean, *tracklet.prototypes])
         kind: Kind = "assign" if choice.kind == "assign" else "create"
-        self._tell(kind, now_us - 1, tracklet, reason=reason, nats=choice.score, margin=choice.margin)
+        self._tell(
+            kind,
+            now_us - 1,
+            tracklet,
+            reason=reason,
+            nats=choice.score,
+            margin=choice.margin,
+            p_same=choice.p_same,
+        )
 
     def _new_person(self) -> int:
         number = self._next_person
@@ -430,11 +464,11 @@ class Gallery:
         reason: str,
         nats: float = _NAN,
         margin: float = _NAN,
+        p_same: float = _NAN,
         person: int | None = None,
         other: int | None = None,
     ) -> None:
         assert self._session_id is not None
-        sure = np.isfinite(nats) and kind != "create"
         event = IdentityEvent(
             time_us=time_us,
             sequence=self._sequence,
@@ -446,7 +480,7 @@ class Gallery:
             local_id=None if tracklet is None else tracklet.local_id,
             score=float(nats) if np.isfinite(nats) else _NAN,
             margin=float(margin) if np.isfinite(margin) else _NAN,
-            p_same=probability(nats) if sure else _NAN,
+            p_same=p_same,
             reason=reason,
         )
         self._sequence += 1

@@ -20,7 +20,8 @@ class PairTable:
     """Rows are tracklets in order of their first sight; pairs are dense matrices, for speed and simplicity.
 
     camera, first_us, last_us: (N,) int64. first, last: (N, 6) places (time_us, x_m, y_m, xx, xy, yy), NaN where
-    unknown. floor: (N, N) float32, sum of the ticks' evidence. ticks: (N, N) int32, how many were compared.
+    unknown. floor: (N, N) float32, sum of the ticks' evidence between cameras. ticks: (N, N) int32, how many were
+    compared; within one camera, how many both were seen in.
     """
 
     def __init__(self, settings: GallerySettings) -> None:
@@ -72,12 +73,13 @@ class PairTable:
         fresh = known & ~np.isfinite(self._places[rows, 0, 0])
         self._places[rows[fresh], 0] = places[fresh]
         self._places[rows[known], 1] = places[known]
-        if not self._settings.use_floor:
-            return
-        at = rows[known]
-        block = np.ix_(at, at)
-        self._floor[block] += same_place(places[known, 1:], places[known, 1:], self._settings).astype(np.float32)
-        self._ticks[block] += 1
+        block = np.ix_(rows, rows)
+        same_camera = self._camera[rows, None] == self._camera[rows]
+        placed = known[:, None] & known[None] & ~same_camera
+        if self._settings.use_floor and placed.any():
+            evidence = same_place(places[:, 1:], places[:, 1:], self._settings)
+            self._floor[block] += np.where(placed, evidence, 0.0).astype(np.float32)
+        self._ticks[block] += (placed & self._settings.use_floor) | same_camera
 
     def keep(self, rows: Rows) -> None:
         """Only these rows stay, in their order; they are numbered anew."""
@@ -107,7 +109,9 @@ class PairTable:
     def turns(self, rows: Rows, area_m2: float) -> tuple[Floats, Floats, Flags]:
         """(T, N) seconds between two sightings, 0 where they were at once; evidence of the way between; too fast."""
         ours_later = self.first_us[rows, None] > self.last_us[None]
-        gap_us = np.where(ours_later, self.first_us[rows, None] - self.last_us[None], self.first_us[None] - self.last_us[rows, None])
+        gap_us = np.where(
+            ours_later, self.first_us[rows, None] - self.last_us[None], self.first_us[None] - self.last_us[rows, None]
+        )
         gap_s = np.maximum(gap_us, 0) / US_PER_S
         begin = np.where(ours_later[..., None], self.first[rows, None], self.first[None])
         end = np.where(ours_later[..., None], self.last[None], self.last[rows, None])
@@ -116,8 +120,10 @@ class PairTable:
         variance_m2 = 0.5 * (begin[..., 3] + begin[..., 5] + end[..., 3] + end[..., 5])
         known = np.isfinite(distance_m) & (gap_s > 0)
         way = np.where(known, in_turn(gap_s, distance_m, variance_m2, area_m2, self._settings), 0.0)
-        fast = known & too_fast(gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings)
-        return gap_s, np.round(way, 4), fast
+        fast = known & too_fast(
+            gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings
+        )
+        return np.asarray(gap_s, np.float64), np.asarray(np.round(way, 4), np.float64), fast
 
     def state(self) -> tuple[Any, ...]:
         count = self._count

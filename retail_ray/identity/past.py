@@ -40,6 +40,7 @@ def recognised(
     first: Floats,
     past: Mapping[int, Remembered],
     index: PrototypeIndex,
+    *,
     looks: LooksModel,
     area_m2: float,
     settings: GallerySettings,
@@ -72,7 +73,11 @@ def _way(known: Remembered, tracklet: Tracklet, first: Floats, area_m2: float, s
     offset_m = float(np.hypot(first[1] - known.last[1], first[2] - known.last[2]))
     if not np.isfinite(offset_m):
         return 0.0
-    gap, distance, variance = np.array(gap_s), np.array(offset_m), np.array(0.5 * (first[3] + first[5] + known.last[3] + known.last[5]))
+    gap, distance, variance = (
+        np.array(gap_s),
+        np.array(offset_m),
+        np.array(0.5 * (first[3] + first[5] + known.last[3] + known.last[5])),
+    )
     if too_fast(gap, distance, variance, settings):
         return -np.inf
     return float(in_turn(gap, distance, variance, area_m2, settings)) if settings.use_transit else 0.0

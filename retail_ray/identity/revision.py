@@ -33,7 +33,9 @@ class Change:
     gain: float
 
 
-def revise(evidence: Evidence, person_of: NDArray[np.int64], new_person: int, settings: GallerySettings) -> list[Change]:
+def revise(
+    evidence: Evidence, person_of: NDArray[np.int64], new_person: int, settings: GallerySettings
+) -> list[Change]:
     """Changes in the order in which to make them. person_of: (N,) of all rows; new people count from `new_person`.
 
     A move to a new person names its number, so that later changes can speak of it.

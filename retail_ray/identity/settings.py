@@ -26,7 +26,7 @@ class GallerySettings:
     gone_s: float = 1.0
     """A tracklet unseen for so long is decided with what is known."""
     memory_s: float = 120.0
-    """How long ended tracklets are compared with others in full; after that a person is known by looks and last place."""
+    """How long ended tracklets are compared in full; later a person is known by looks and last place."""
     revise_s: float = 5.0
     """Event time between two searches for links to correct."""
     revise_margin: float = 1.0
@@ -51,7 +51,7 @@ class GallerySettings:
     floor_doubt: float = 4.0
     """Most that it may say against them: feet that are hidden mislead for long."""
     concurrent_cost: float = 1.5
-    """Nats a tick against two tracklets of one camera that are seen at once: boxes that are doubled or swapped are rare."""
+    """Nats a tick against two tracklets that one camera sees at once: doubled and swapped boxes are rare."""
     concurrent_limit: float = 9.0
     """Most that being seen at once by one camera may say."""
     wander_m_s: float = 0.7

@@ -31,8 +31,7 @@ def build_gallery_host(plan: RunPlan, starts_us: Mapping[str, int]) -> GalleryHo
         memory_s=identity.memory_s,
         false_merge_budget=identity.false_merge_budget,
     )
-    entrances = [entrance for line in plan.site.lines if (entrance := entrance_of(plan.site, line)) is not None]
-    gallery = Gallery(settings, plan.site.site, plan.run_id, _views(plan.site, starts_us), entrances)
+    gallery = Gallery(settings, plan.site.site, plan.run_id, _views(plan.site, starts_us), entrances_of(plan.site))
     return GalleryHost(gallery, plan.stage(GALLERY), plan.site.business_day)
 
 
@@ -48,7 +47,12 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
     return SiteHost(operators, plan.stage(SITE))
 
 
-def entrance_of(site: Site, line: Line) -> Entrance | None:
+def entrances_of(site: Site) -> list[Entrance]:
+    """Where people come in: the counting lines that can be placed on the floor."""
+    return [entrance for line in site.lines if (entrance := _entrance(site, line)) is not None]
+
+
+def _entrance(site: Site, line: Line) -> Entrance | None:
     """The counting line on the floor; None where its camera is not calibrated."""
     if line.m is not None and line.inside_m is not None:
         return Entrance(*line.m, line.inside_m)

@@ -262,12 +262,14 @@ class CameraPipeline:
 
     def _watch(self, chunk: FrameChunk, results: list[FrameResult]) -> None:
         """Look now and then whether the camera still looks where it was calibrated."""
-        view = self._parts.view
+        view, native_hw = self._parts.view, chunk.letterbox.native_hw
         for image, result in zip(chunk.images, results, strict=True):
             if view.is_due(result.frame.time_us):
                 people_px = result.detections[result.detections.confidence >= SURE_BOX].xyxy_px
                 time_us = result.frame.time_us
-                self._rows.alerts += view.look(image, chunk.letterbox, time_us, people_px, self._feet.calibration)
+                self._rows.alerts += view.look(
+                    image, chunk.letterbox, time_us, people_px, self._parts.calibration_of(native_hw)
+                )
         self.status.view = view.words
 
     def _book(self, results: list[FrameResult], crops: ChosenCrops | None) -> None:

@@ -6,9 +6,9 @@ from datetime import time
 from pathlib import Path
 
 from retail_ray.core.time import US_PER_S, BusinessDay
+from retail_ray.lake.headcount import Headcount, headcount
 from retail_ray.lake.questions import Question
 from retail_ray.lake.views import open_lake
-from retail_ray.lake.headcount import Headcount, headcount
 from tests.evaluation.stores import DURATION_S, NAN, START_US, Seen, perfect
 
 
