@@ -39,8 +39,8 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
     """Lines and zones of cameras that do not take part are left out."""
     site = plan.site
     operators = SiteOperators(
-        lines=[_line(line) for line in site.lines if line.camera in starts_us],
-        zones=[_zone(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
+        lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
+        zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
         occupancy=OccupancySettings(site.business_day),
         cameras=_views(site, starts_us),
     )
@@ -82,7 +82,7 @@ def _views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:
     ]
 
 
-def _line(line: Line) -> LineSettings:
+def line_settings(line: Line) -> LineSettings:
     ends, inside = (line.m, line.inside_m) if line.on_floor else (line.px, line.inside_px)
     assert ends is not None
     assert inside is not None
@@ -98,7 +98,7 @@ def _line(line: Line) -> LineSettings:
     )
 
 
-def _zone(zone: Zone) -> ZoneSettings:
+def zone_settings(zone: Zone) -> ZoneSettings:
     corners = zone.m or zone.px
     assert corners is not None
     return ZoneSettings(zone.id, tuple(corners), zone.camera, min_dwell_s=zone.min_dwell_s)
