@@ -55,8 +55,8 @@ def _plain(index: Mapping[str, Any]) -> str:
                 row["probes"] or "all",
                 f"{row['owner_at_1']:.3f}",
                 f"{row['exact_at_10']:.3f}",
-                *(f"{row['ms_a_query'][ONE][key]:.2f}" for key in ("cpu", "p50", "p95")),
-                f"{row['ms_a_query'][SIXTEEN]['p50']:.2f}",
+                *(_ms(row, ONE, key) for key in ("cpu", "p50", "p95")),
+                _ms(row, SIXTEEN, "p50"),
                 row["add_us"],
                 "impossible" if row["remove_us"] is None else row["remove_us"],
                 "–" if row["mib_per_1000_people"] is None else row["mib_per_1000_people"],
@@ -78,8 +78,8 @@ def _product(index: Mapping[str, Any]) -> str:
                 row["form"],
                 f"{row['owner_at_1']:.3f}",
                 f"{row['people_of_exact_at_10']:.3f}",
-                *(f"{row['ms_a_query'][ONE][key]:.2f}" for key in ("cpu", "p50")),
-                f"{row['ms_a_query'][SIXTEEN]['cpu']:.2f}",
+                *(_ms(row, ONE, key) for key in ("cpu", "p50")),
+                _ms(row, SIXTEEN, "cpu"),
                 row["add_us"],
                 row["remove_us"],
                 row["build_s"],
@@ -87,6 +87,11 @@ def _product(index: Mapping[str, Any]) -> str:
             for row in (part["product"] for part in index.values() if "product" in part)
         ),
     )
+
+
+def _ms(row: Mapping[str, Any], way: str, key: str) -> str:
+    found = row["ms_a_query"][way].get(key)
+    return "–" if found is None else f"{found:.2f}"
 
 
 def _ticks(cost: Mapping[str, Any]) -> str:
