@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import RESULTS, describe
 from benchmarks.seeds import Case
-from benchmarks.simulated import Studio, rendered, with_identities
+from benchmarks.simulated import with_identities
+from benchmarks.studio import Studio, rendered
 from benchmarks.true_parts import SAME_TRACKLET_US, TrueTracker
+from benchmarks.weight_sets import WeightSet
 from retail_ray.analytics.occupancy import OccupancySettings
 from retail_ray.analytics.site import SiteOperators
-from retail_ray.config import Camera
+from retail_ray.config import Camera, DetectorSettings
 from retail_ray.core.event_time import CameraView
 from retail_ray.core.records import FOOT_SOURCES
 from retail_ray.core.time import US_PER_S
@@ -96,14 +98,10 @@ def main() -> None:
 
 
 def studio_of(case: Case, folder: Path, detector: str | None) -> Studio:
-    studio = rendered(case, folder, {"detector": detector, "embedder": "none", "segmenter": "none"})
-    models = studio.site.models
+    models: dict[str, Any] = {"embedder": None, "segmenter": None}
     if detector is not None:
-        settings = models.detector.model_copy(update={"long_side_px": None, "iou": 0.7})
-        models = models.model_copy(update={"detector": settings})
-    patient = studio.site.runtime.model_copy(update={"call_timeout_s": 3600.0})
-    site = studio.site.model_copy(update={"models": models, "runtime": patient})
-    return replace(studio, site=site)
+        models["detector"] = DetectorSettings(weights=detector)
+    return rendered(case, folder, WeightSet("floor", models))
 
 
 def scenes(studio: Studio) -> Iterator[tuple[str, Scene]]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.seeds import Case
 from benchmarks.simulated import with_identities
@@ -141,17 +140,3 @@ def resolved(events: Sequence[IdentityEvent], *, emitted: bool = False) -> dict[
     for key, who in session.items():
         identity[key] = number.setdefault(who, len(number))
     return identity
-
-
-def without_embeddings(message: Observations) -> Observations:
-    return replace(
-        message,
-        embedding=np.zeros((0, 0), np.float32),
-        embedding_row=np.zeros(0, np.int32),
-        embedding_quality=np.zeros(0, np.float32),
-    )
-
-
-def without_floor(message: Observations) -> Observations:
-    nowhere: NDArray[np.float64] = np.full_like(message.floor_xy_m, np.nan)
-    return replace(message, floor_xy_m=nowhere, floor_cov_m2=np.full_like(message.floor_cov_m2, np.nan))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.identity_streams import Stream, without_embeddings
+from benchmarks.identity_streams import Stream
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
 from retail_ray.evaluation.links import people_of_tracklets
@@ -48,7 +49,7 @@ def twins(stream: Stream, share: float, rng: np.random.Generator) -> Stream:
     """So many people look exactly like somebody else: their embeddings are drawn from the other's."""
     people = people_of_tracklets(stream.scene).person
     of = dict(zip(stream.keys(), people.tolist(), strict=True))
-    looks: dict[int, list[np.ndarray]] = {}  # type: ignore[type-arg]
+    looks: dict[int, list[NDArray[np.float32]]] = {}
     for message in stream.messages:
         for row, vector in zip(message.embedding_row.tolist(), message.embedding, strict=True):
             looks.setdefault(of.get((message.camera_id, int(message.local_id[row])), -1), []).append(vector)
@@ -75,10 +76,6 @@ def dead_cameras(stream: Stream, count: float, rng: np.random.Generator) -> Stre
     messages = tuple(message for message in stream.messages if message.camera_id not in dead)
     cameras = tuple(camera for camera in stream.cameras if camera.camera_id not in dead)
     return replace(stream, messages=messages, cameras=cameras)
-
-
-def no_looks(stream: Stream, _: float, __: np.random.Generator) -> Stream:
-    return replace(stream, messages=tuple(map(without_embeddings, stream.messages)))
 
 
 HARMS: Mapping[str, tuple[Harm, tuple[float, ...]]] = {

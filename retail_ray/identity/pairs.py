@@ -69,7 +69,7 @@ class PairTable:
     def see(self, rows: Rows, last_us: NDArray[np.int64], places: Floats) -> None:
         """One tick: rows that were seen in it, until when, and where (T, 6)."""
         self._spans[rows, 1] = last_us
-        known = np.isfinite(places[:, 0])
+        known = np.isfinite(places[:, 1])
         fresh = known & ~np.isfinite(self._places[rows, 0, 0])
         self._places[rows[fresh], 0] = places[fresh]
         self._places[rows[known], 1] = places[known]

@@ -16,7 +16,8 @@ from retail_ray.identity.association import Evidence, between, fold
 from retail_ray.identity.evidence import Floats, needed_nats
 from retail_ray.identity.settings import GallerySettings
 
-_ROUNDS = 8
+# Far more than a good beginning needs.
+_MOST_ROUNDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def revise(
     """
     labels = person_of.copy()
     changes: list[Change] = []
-    for _ in range(_ROUNDS):
+    for _ in range(_MOST_ROUNDS):
         made = _joins(evidence, labels, settings)
         for change in made:
             labels[labels == change.other] = change.person

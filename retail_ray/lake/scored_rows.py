@@ -164,7 +164,7 @@ def _read(lake: Lake, table: str, params: dict[str, Any], numbering: str) -> Col
     if table == "journeys":
         names.append("identity")
         mine = f"""SELECT mine.*, coalesce(identity, {NOBODY}) AS identity FROM ({mine}) mine
-            LEFT JOIN (SELECT DISTINCT run_id, session_id, identity_id, identity FROM ({_NUMBERED})
+            LEFT JOIN (SELECT DISTINCT run_id, session_id, identity_id, identity FROM ({numbering})
                        WHERE identity_id IS NOT NULL) numbered
             USING (run_id, session_id, identity_id)"""
     order = ", ".join(name for name in ("camera_id", time, "lane_id", "local_id", "journey_id") if name in names)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.appearance import Crops, auc, same_false_links, separation
+from benchmarks.appearance import Crops, auc, separation
 from benchmarks.pooled import MEASURES, MIN_CASES, pooled
 from benchmarks.seeds import TEST_CASES
 from benchmarks.simulated_report import CONTROLS, GAINS, LADDER, STEPS, draw_plots, simulated_tables
@@ -144,16 +144,6 @@ def test_a_perfect_description_separates_and_noise_does_not() -> None:
     assert 0.35 < separation(noise, crops)["auc"] < 0.65
     one_camera = Crops(crops.patches, crops.person, np.zeros(24, np.int64))
     assert separation(perfect, one_camera) == {}
-
-
-def test_a_matched_threshold_links_as_many_wrong_pairs() -> None:
-    crops, rng = _crops(), np.random.default_rng(2)
-    own, other = (np.abs(rng.normal(size=(24, 8))).astype(np.float32) for _ in range(2))
-    own, other = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (own, other))
-    wrong = (crops.person[:, None] != crops.person[None]) & (crops.camera[:, None] != crops.camera[None])
-    threshold = same_false_links(own, other, crops, 0.7)
-    wanted, got = ((v @ v.T)[wrong] >= limit for v, limit in ((own, 0.7), (other, threshold)))
-    assert got.mean() == pytest.approx(wanted.mean(), abs=0.02)
 
 
 def test_test_cases_are_frozen_and_of_test_seeds() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,8 @@ def store(
     places, present = _walks(rng, people, times_us / S, side_m, whole_time)
     looks = Looks.draw(people, rng, dimension)
     names = [f"camera-{number:02d}" for number in range(cameras)]
-    whole, truth = {}, {}
+    whole: dict[str, Any] = {}
+    truth: dict[Any, Any] = {}
     for name, (low, high) in zip(names, _rooms(cameras, side_m), strict=True):
         seen = present & ((places >= low) & (places <= high)).all(axis=2)
         local_id = _tracks(rng, seen, fps)

@@ -49,6 +49,6 @@ class Looks:
 def _turned(views: NDArray[np.float32]) -> NDArray[np.float32]:
     """Reflected so that no axis of the space is a coordinate: a network's coordinates mix all of them."""
     normal = np.random.default_rng(0).standard_normal(views.shape[1], np.float32)
-    normal /= np.linalg.norm(normal)
-    turned = views - 2 * (views @ normal)[:, None] * normal
+    length = float(np.linalg.norm(normal))
+    turned = views - 2 * (views @ normal)[:, None] * normal / np.float32(length**2)
     return np.asarray(turned / np.linalg.norm(turned, axis=1, keepdims=True), np.float32)
