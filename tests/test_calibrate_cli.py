@@ -49,7 +49,9 @@ def test_check_names_what_is_suspicious(tmp_path: Path) -> None:
     wrong = FLOOR_M.copy()
     wrong[5] += (0.0, 1.5)
     good = listed(PIXELS, FLOOR_M)
-    path = site(tmp_path, listed(PIXELS, wrong), good, good, None, listed(PIXELS[[0, 3, 12, 15]], FLOOR_M[[0, 3, 12, 15]]))
+    path = site(
+        tmp_path, listed(PIXELS, wrong), good, good, None, listed(PIXELS[[0, 3, 12, 15]], FLOOR_M[[0, 3, 12, 15]])
+    )
     code, output, _ = invoke("check", "--site", str(path), "--json")
     assert code == 0
     reports = json.loads(output)
