@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +34,20 @@ from retail_ray.video.fixed_view import FixedView
 from retail_ray.video.sources import open_source
 from retail_ray.video.view_features import mean_shift_px
 
-LOOKS_PER_S, MOVED_FROM, SCORED = 0.5, 10, 12
+LOOKS_PER_S, MOVED_FROM, SCORED = 0.5, 10, 6
 Matrix = NDArray[np.float64]
 Change = Callable[[Image, int], Image]
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Looks at one camera. boxes: (N, 4) true boxes of each look."""
+    """Looks at one camera. boxes: (N, 4) true boxes of each look. settled: state of its watch before it is moved."""
 
     name: str
     looks: list[Image]
     boxes: list[NDArray[np.float32]]
     calibration: FloorCalibration
+    settled: bytes
 
     @property
     def native_hw(self) -> tuple[int, int]:
@@ -59,7 +61,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, help="only the first N clips")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    clips = list(clips_of(arguments.cases))[: arguments.clips]
+    clips = list(islice(clips_of(arguments.cases), arguments.clips))
     content = {"environment": describe(), "clips": [clip.name for clip in clips], "look_every_s": LOOK_EVERY_US / 1e6}
     content |= {"ms_a_look": cost_ms(clips), "still": still(clips), "moved": [moved(clips, *move) for move in moves()]}
     content["hidden"] = {name: hidden(clips, change) for name, change in hidings().items()}
@@ -82,7 +84,11 @@ def clips_of(folder: Path) -> Iterator[Clip]:
                 looks.append(frame.native())
             assert camera.floor is not None
             height, width = looks[0].shape[:2]
-            yield Clip(f"{case.name}/{camera.id}", looks, people, camera.floor.calibration((height, width)))
+            view = FixedView((height, width))
+            for look in range(MOVED_FROM):
+                view.look(looks[look], 1.0, people[look], look * LOOK_EVERY_US)
+            calibration = camera.floor.calibration((height, width))
+            yield Clip(f"{case.name}/{camera.id}", looks, people, calibration, view.state())
 
 
 def moves() -> Iterator[tuple[str, float, Matrix]]:
@@ -157,18 +163,16 @@ def _still(clips: list[Clip], change: Change, *, masked: bool) -> dict[str, Any]
 def moved(clips: list[Clip], kind: str, size: float, to_now: Matrix) -> dict[str, Any]:
     """How many clips the movement is found in, after how many looks, and how well it is measured."""
 
-    def move(image: Image, look: int) -> Image:
-        if look < MOVED_FROM:
-            return image
+    def move(image: Image, _look: int) -> Image:
         return np.asarray(cv2.warpPerspective(image, to_now, (640, 360), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
     true_px, delays, errors_px, effects_m = mean_shift_px(to_now, (360, 640)), [], [], []
     for clip in clips:
         effect_m = floor_effect_m(to_now, clip.native_hw, clip.calibration)
         effects_m.append(np.nan if effect_m is None else effect_m)
-        for look, change in enumerate(watched(clip, move, masked=True)):
-            if change is not None and change.after == "moved" and look >= MOVED_FROM:
-                delays.append(look - MOVED_FROM + 1)
+        for look, change in enumerate(_watch(_settled(clip), clip, move, MOVED_FROM)):
+            if change is not None and change.after == "moved":
+                delays.append(look + 1)
                 errors_px.append(abs(change.shift_px - true_px))
                 break
     known = [error for error in errors_px if np.isfinite(error)]
@@ -190,26 +194,35 @@ def hidden(clips: list[Clip], change: Change) -> dict[str, int]:
     """What state the watch ends in when nothing can be seen from the tenth look on."""
     ends: dict[str, int] = {}
     for clip in clips:
-        view = FixedView(clip.native_hw)
-        for _ in _watch(view, clip, lambda image, look: change(image, look) if look >= MOVED_FROM else image):
+        view = _settled(clip)
+        for _ in _watch(view, clip, change, MOVED_FROM):
             pass
         ends[view.shown] = ends.get(view.shown, 0) + 1
     return ends
 
 
 def watched(clip: Clip, change: Change, *, masked: bool) -> Iterator[ViewChange | None]:
-    return _watch(FixedView(clip.native_hw), clip, change, masked=masked)
+    return _watch(FixedView(clip.native_hw), clip, change, 0, masked=masked)
 
 
-def _watch(view: FixedView, clip: Clip, change: Change, *, masked: bool = True) -> Iterator[ViewChange | None]:
+def _settled(clip: Clip) -> FixedView:
+    view = FixedView(clip.native_hw)
+    view.restore(clip.settled)
+    return view
+
+
+def _watch(
+    view: FixedView, clip: Clip, change: Change, first: int, *, masked: bool = True
+) -> Iterator[ViewChange | None]:
     nobody = np.zeros((0, 4), np.float32)
-    for look, (image, people) in enumerate(zip(clip.looks[: MOVED_FROM + SCORED], clip.boxes, strict=False)):
-        yield view.look(change(image, look), 1.0, people if masked else nobody, look * LOOK_EVERY_US)
+    for look in range(first, min(MOVED_FROM + SCORED, len(clip.looks))):
+        people = clip.boxes[look] if masked else nobody
+        yield view.look(change(clip.looks[look], look), 1.0, people, look * LOOK_EVERY_US)
 
 
 def cost_ms(clips: list[Clip]) -> float:
     began, looks = time.process_time(), 0
-    for clip in clips[:4]:
+    for clip in clips[:2]:
         for _ in watched(clip, lambda image, _: image, masked=True):
             looks += 1
     return round((time.process_time() - began) / looks * 1e3, 2)
