@@ -41,6 +41,7 @@ def shortened(folder: Path, seconds: float) -> Path:
 
 def _copy_beginning(clip: Path, copy: Path, seconds: float) -> None:
     with av.open(str(clip)) as whole, av.open(str(copy), "w") as part:
+        part.metadata.update(whole.metadata)  # it says that the people are simulated
         video = whole.streams.video[0]
         kept = part.add_stream_from_template(video)
         for packet in whole.demux(video):
