@@ -18,6 +18,7 @@ from retail_ray.runtime.camera import CameraStatus, EpochReport
 from retail_ray.runtime.coordinator import CameraProgress, Coordinator
 from retail_ray.runtime.crew import Crew
 from retail_ray.runtime.hosts import EpochClose
+from retail_ray.runtime.journeys import assessed_people
 from retail_ray.runtime.live_runs import close_crashed_runs
 from retail_ray.runtime.naming import COORDINATOR
 from retail_ray.runtime.options import JobOptions
@@ -68,6 +69,7 @@ class Attempt:
         if not facts or self._is_complete():
             return self._outcome
         self._drive(self._begin(facts))
+        self._assess_people()
         self._finish()
         self._tell_status()
         return self._outcome
@@ -174,6 +176,16 @@ class Attempt:
         if self._committed is None:
             entries += self._first_rows(epoch)
         self._committed = publish(self._plan.lake, self._plan.context, epoch, entries, {"end_us": close.end_us})
+
+    def _assess_people(self) -> None:
+        """Staff and groups show in the whole run only: what they change of its journeys is a last commit, made once."""
+        last = self._committed
+        if last is None or last.extra.get("assessed"):
+            return
+        staff, groups = assessed_people(self._plan, int(last.extra["end_us"]), self._outcome.spans)
+        entries = self._journeys.close_epoch(last.epoch + 1, [], staff, groups)
+        extra = {**last.extra, "assessed": True}
+        self._committed = publish(self._plan.lake, self._plan.context, last.epoch + 1, entries, extra)
 
     def _first_rows(self, epoch: int) -> list[FileEntry]:
         """The site's settings, and what a crashed live run before this one left out."""

@@ -9,7 +9,14 @@ from retail_ray.analytics.journeys import JourneyBook, JourneyFacts
 from retail_ray.core.event_time import pack_state, unpack_state
 from retail_ray.core.identity_map import Person
 from retail_ray.core.records import IdentityEvent, LineCrossing, TrackletRow, ZoneVisit
+from retail_ray.core.time import US_PER_MINUTE
 from retail_ray.lake.epochs import FileEntry, Stage
+from retail_ray.lake.runs import CameraSpan
+from retail_ray.lake.views import open_lake
+from retail_ray.runtime.people_traits import people_traits
+from retail_ray.runtime.plan import RunPlan
+
+_HOUR_US = 60 * US_PER_MINUTE
 
 
 class JourneyHost:
@@ -45,3 +52,20 @@ class JourneyHost:
         journeys = self._book.update(facts, epoch, staff, groups)
         staged = self._stage.write_records("journeys", journeys, epoch)
         return [*staged, self._stage.write_state(epoch, pack_state(self._book.state()))]
+
+
+def assessed_people(
+    plan: RunPlan, end_us: int, spans: Sequence[CameraSpan]
+) -> tuple[dict[Person, float], dict[Person, int]]:
+    """Probability of being staff, and group, of everybody in the published rows of a run, business day by day."""
+    day = plan.site.business_day
+    first_us = min((span.start_us for span in spans), default=end_us)
+    dates = {day.date_of(time_us) for time_us in (*range(first_us, end_us, _HOUR_US), end_us)}
+    staff: dict[Person, float] = {}
+    groups: dict[Person, int] = {}
+    with open_lake(plan.lake) as lake:
+        for date in sorted(dates):
+            found = people_traits(lake, plan.site, plan.run_id, date)
+            staff |= found.staff_probability
+            groups |= found.group_id
+    return staff, groups
