@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.association_report import association_tables
 from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
@@ -65,6 +66,7 @@ def tables() -> dict[str, str]:
         made
         | late
         | people_tables(_read("people_traits"))
+        | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | demo_tables(_read("demo"))
