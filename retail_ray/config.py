@@ -18,7 +18,7 @@ from retail_ray.config_references import require_references
 from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
 from retail_ray.core.polygons import check_polygon
 from retail_ray.core.time import BusinessDay, to_us
-from retail_ray.core.uris import STREAM_SCHEMES, mask_credentials, scheme
+from retail_ray.core.uris import NO_VIDEO, STREAM_SCHEMES, mask_credentials, scheme
 
 Point = tuple[float, float]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$", description="lower case, digits, - and _")]
@@ -48,7 +48,7 @@ def lake_folder(path: str) -> str:
 
 def _supported_address(uri: str) -> str:
     known = ", ".join(f"{name}://" for name in sorted(STREAM_SCHEMES))
-    if scheme(uri) != "file" and scheme(uri) not in STREAM_SCHEMES:
+    if scheme(uri) not in {"file", NO_VIDEO, *STREAM_SCHEMES}:
         raise ValueError(f"'{scheme(uri)}' addresses are not supported; use a file, an image folder, or one of {known}")
     name = uri.partition(":")[0].lower()
     if scheme(uri) == "file" and name in STREAM_SCHEMES and ":" in uri:

@@ -7,6 +7,8 @@ import re
 _USER = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]*(?:@[^/\s@'\"]*)*@")
 _SECRET = re.compile(r"(?i)([?&;](?:token|key|password|passwd|pwd|secret|auth|signature|sig|access_token)=)[^&;\s'\"]+")
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp"})
+NO_VIDEO = "simulated"
+"""Scheme of cameras whose rows were made without video: a lake can be asked about them, no run can open them."""
 
 
 def mask_credentials(text: str) -> str:

@@ -109,8 +109,8 @@ def test_split_within_a_gap_and_with_seconds_goes_on_as_well(street: list[Detect
 
 
 def test_the_state_goes_on_in_another_process(street: list[Detections], tmp_path: Path) -> None:
-    whole = as_rows(run(_tracker(), street[:60]))
-    tracker = _tracker()
+    whole = as_rows(run(_tracker("bytetrack"), street[:60]))
+    tracker = _tracker("bytetrack")
     run(tracker, street[:40])
     with (tmp_path / "in.pickle").open("wb") as file:
         pickle.dump((tracker.state(), street[40:60]), file)
@@ -316,7 +316,7 @@ def test_an_impossible_frame_rate_is_refused(frame_rate: float) -> None:
 def test_options_reach_boxmot() -> None:
     doubtful = boxes_to_detections(np.array([[100.0, 100, 160, 250]]), 0.35)
     for threshold, seen in ((0.3, 1), (0.5, 0)):
-        tracker = _tracker(track_thresh=threshold)
+        tracker = _tracker("bytetrack", track_thresh=threshold)
         assert len([tracker.update(doubtful, None, t * 100_000) for t in range(5)][-1]) == seen
 
 
@@ -332,11 +332,11 @@ def test_checking_options_does_not_load_torch() -> None:
 
 
 def test_a_state_of_another_tracker_rate_or_setting_is_refused() -> None:
-    state = _tracker().state()
+    state = _tracker("bytetrack").state()
     for other, said in (
         (_tracker("botsort"), "tracker 'bytetrack', this tracker 'botsort'"),
-        (_tracker(frame_rate=5), "interval_us 100000, this tracker 200000"),
-        (_tracker(track_thresh=0.5), "settings"),
+        (_tracker("bytetrack", frame_rate=5), "interval_us 100000, this tracker 200000"),
+        (_tracker("bytetrack", track_thresh=0.5), "settings"),
     ):
         with pytest.raises(TrackerError, match=said):
             other.restore(state)
