@@ -47,7 +47,6 @@ from retail_ray.runtime.build_site import line_settings, zone_settings
 from retail_ray.runtime.crew import Experiment
 from retail_ray.simulation.seeds import DEVELOPMENT
 from retail_ray.tracking import feet
-from retail_ray.tracking.stature import StatureBook
 
 EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
 LAYOUTS = ("boutique", "convenience", "corner-shop", "two-rooms")
@@ -119,7 +118,7 @@ def scenes(studio: Studio) -> Iterator[tuple[str, Scene]]:
             yield f"{name}, {how}", replayed(found, studio, how)
 
 
-def finder_of(camera: Camera, native_hw: tuple[int, int], book: StatureBook, how: str) -> feet.FootFinder:
+def finder_of(camera: Camera, native_hw: tuple[int, int], book: feet.FootMemory, how: str) -> feet.FootFinder:
     """Before: without the camera's vertical."""
     assert camera.floor is not None
     switch = patch.object(feet, "upright_view", return_value=None) if how == "before" else nullcontext()
@@ -141,7 +140,7 @@ def replayed(scene: Scene, studio: Studio, how: str) -> Scene:
     for camera in site.cameras:
         mine = np.flatnonzero((table["camera_id"] == camera.id) & (table["tracklet"] != NOBODY))
         mine = mine[np.lexsort((table["local_id"][mine], table["time_us"][mine]))]
-        message = observed(table, mine, camera, finder_of(camera, native_hw(studio), StatureBook(), how))
+        message = observed(table, mine, camera, finder_of(camera, native_hw(studio), feet.FootMemory(), how))
         table["floor_x_m"][mine], table["floor_y_m"][mine] = message.floor_xy_m.T
         ids = message.local_id.tolist()
         numbers |= {(camera.id, i): n for i, n in zip(ids, table["tracklet"][mine].tolist(), strict=True)}
@@ -217,12 +216,12 @@ def covariances(studio: Studio) -> Iterator[tuple[str, Floats]]:
     """Normalised squared errors on true boxes, by the evidence used."""
     for how in HOW:
         for camera in studio.site.cameras:
-            book = StatureBook()
+            book = feet.FootMemory()
             yield from _normalised(studio, camera.id, finder_of(camera, native_hw(studio), book, how), book, how)
 
 
 def _normalised(
-    studio: Studio, camera_id: str, finder: feet.FootFinder, book: StatureBook, how: str
+    studio: Studio, camera_id: str, finder: feet.FootFinder, book: feet.FootMemory, how: str
 ) -> Iterator[tuple[str, Floats]]:
     table, rules = studio.truth.tables["boxes"], ScoringRules()
     box = np.stack([table[name] for name in EDGES], axis=1).astype(np.float32)

@@ -32,8 +32,7 @@ from retail_ray.runtime.pace import Pace
 from retail_ray.runtime.rows import Embeddings, FrameResult, detection_rows, locate, observations, silence
 from retail_ray.runtime.view_watch import SURE_BOX, ViewWatch
 from retail_ray.tracking.crops import CropSelector
-from retail_ray.tracking.feet import FootFinder
-from retail_ray.tracking.stature import StatureBook
+from retail_ray.tracking.feet import FootFinder, FootMemory
 from retail_ray.tracking.tracklets import TrackletBook
 from retail_ray.vision.crops import scale_to_side
 
@@ -150,7 +149,7 @@ class CameraPipeline:
         self._gaps: list[Gap] = []
         self._last_us: int | None = None
         self._error: str | None = None
-        self._statures = StatureBook()
+        self._memory = FootMemory()
         self._feet: FootFinder | None = None
         self._sized = False
 
@@ -180,7 +179,7 @@ class CameraPipeline:
         self._parts.tracklets.restore(saved["tracklets"])
         self._parts.crops.restore(saved["crops"])
         self._parts.coverage.restore(saved["coverage"])
-        self._statures.restore(saved["statures"])
+        self._memory.restore(saved["feet"])
         self._parts.view.restore(saved["view"])
         self.status.view = self._parts.view.words
         self._key_slot, self._last_us = saved["key_slot"], saved["last_us"]
@@ -202,7 +201,7 @@ class CameraPipeline:
             "tracklets": parts.tracklets.state(),
             "crops": parts.crops.state(),
             "coverage": parts.coverage.state(),
-            "statures": self._statures.state(),
+            "feet": self._memory.state(),
             "view": parts.view.state(),
             "key_slot": self._key_slot,
             "last_us": self._last_us,
@@ -243,7 +242,7 @@ class CameraPipeline:
     def _track(self, chunk: FrameChunk, detections: list[Detections]) -> _Tracked:
         if self._feet is None:
             native_hw = chunk.letterbox.native_hw
-            self._feet = FootFinder(self._parts.calibration_of(native_hw), native_hw, self._statures)
+            self._feet = FootFinder(self._parts.calibration_of(native_hw), native_hw, self._memory)
         results = [
             self._track_frame(frame, chunk.letterbox, found)
             for frame, found in zip(chunk.frames, detections, strict=True)
@@ -283,7 +282,7 @@ class CameraPipeline:
                     self._parts.tracklets.note_crop(local_id, quality)
         self._rows.tracklets += ended
         self._parts.crops.forget(row.local_id for row in ended)
-        self._statures.forget(row.local_id for row in ended)
+        self._memory.forget(row.local_id for row in ended)
 
     def _track_frame(self, frame: DecodedFrame, letterbox: Letterbox, found: Detections) -> FrameResult:
         native = Detections(letterbox.to_native(found.xyxy_px), found.confidence, found.class_id)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,14 @@ from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.records import FOOT_SOURCES
 from retail_ray.core.types import Masks, Tracks
 from retail_ray.core.upright import Floats, UprightView, upright_view
+from retail_ray.tracking.sight import SightMap, cells
 from retail_ray.tracking.stature import Stature, StatureBook
 
 BOX, MASK, ESTIMATED = (FOOT_SOURCES.index(name) for name in ("box", "mask", "estimated"))
-# Chance that the lower edge is at the feet although the frame ends there, or a nearer person's box covers it.
+# How many times likelier than not the lower edge is at the feet where the frame ends, or somebody nearer covers it.
 AT_FRAME_END, BEHIND_SOMEBODY = 0.03, 0.3
+# A frame stands for at most so long.
+LONGEST_FRAME_S = 0.5
 # Standard deviation of a foot point as a share of the box height, where the camera's vertical is unknown.
 FOOT_SIGMA_SHARE: Final = 0.03
 ESTIMATED_SIGMA_SHARE: Final = 0.25
@@ -40,11 +43,31 @@ class Feet:
     floor_cov_m2: Floats
 
 
-class FootFinder:
-    """One calibrated or uncalibrated camera. What it learns of people is in `statures`, which the caller keeps."""
+class FootMemory:
+    """What one camera has learnt: of its people while their tracklets are open, of its picture for good."""
 
-    def __init__(self, calibration: FloorCalibration | None, native_hw: tuple[int, int], statures: StatureBook) -> None:
-        self.calibration, self._native_hw, self._statures = calibration, native_hw, statures
+    def __init__(self) -> None:
+        self.statures, self.sight = StatureBook(), SightMap()
+
+    def forget(self, local_ids: Iterable[int]) -> None:
+        """These tracklets have ended."""
+        self.statures.forget(local_ids)
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers only."""
+        return {"statures": self.statures.state(), "sight": self.sight.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Raises DataError when the state was written by another version."""
+        self.statures.restore(state["statures"])
+        self.sight.restore(state["sight"])
+
+
+class FootFinder:
+    """One calibrated or uncalibrated camera. What it learns is in `memory`, which the caller keeps."""
+
+    def __init__(self, calibration: FloorCalibration | None, native_hw: tuple[int, int], memory: FootMemory) -> None:
+        self.calibration, self._native_hw, self._memory = calibration, native_hw, memory
         self._view = None if calibration is None else upright_view(calibration, native_hw)
 
     def find(self, tracks: Sequence[Tracks], masks: Sequence[Masks | None], times_us: Sequence[int]) -> list[Feet]:
@@ -62,22 +85,31 @@ class FootFinder:
                 usable = ~cut_off[of] & (cut_out.area_px > 0) & (cut_out.foot_px[:, 1] > box[of, 1])
                 source[of][usable], box[of, 3][usable] = MASK, cut_out.foot_px[usable, 1]
         evidence = body_evidence(self._view, box, self._native_hw)
-        possible = np.where(cut_off, AT_FRAME_END, np.where(covered, BEHIND_SOMEBODY, 1.0))
-        looks = [
-            self._statures.look(
-                seen.local_id.tolist(),
-                time_us,
-                (evidence.height_m[of], evidence.height_sigma_m[of]),
-                possible[of],
-                evidence.head_xy_m[of],
-            )
-            for seen, of, time_us in zip(tracks, rows, times_us, strict=True)
-        ]
+        odds = np.where(cut_off, AT_FRAME_END, np.where(covered, BEHIND_SOMEBODY, 1.0))
+        cell = cells(boxes.foot_points(box), self._native_hw)
+        looks = [self._look(frame, evidence, odds, cell) for frame in zip(tracks, times_us, rows, strict=True)]
         in_sight, floor_xy_m, floor_cov_m2 = weighed(evidence, Stature.of_all(looks))
         guessed = (in_sight < 0.5) | (cut_off & np.isnan(evidence.head_xy_m[:, 0]))
         foot_px = self._shown(self._view, floor_xy_m, box)
         source = np.where(guessed, ESTIMATED, source).astype(np.int8)
         return [Feet(foot_px[of], source[of], floor_xy_m[of], floor_cov_m2[of]) for of in rows]
+
+    def _look(
+        self, frame: tuple[Tracks, int, slice], evidence: BodyEvidence, odds: Floats, cell: NDArray[np.intp]
+    ) -> Stature:
+        """What is believed of the people of one frame, which are `rows` of the others; remembers it."""
+        (tracks, time_us, rows), sight = frame, self._memory.sight
+        stature = self._memory.statures.look(
+            tracks.local_id.tolist(),
+            time_us,
+            (evidence.height_m[rows], evidence.height_sigma_m[rows]),
+            odds[rows] * sight.odds(cell[rows]),
+            evidence.head_xy_m[rows],
+        )
+        # Other people and the frame's end say nothing about the place.
+        spent_s = np.where(odds[rows] == 1.0, np.minimum(stature.since_s, LONGEST_FRAME_S), 0.0)
+        sight.learn(cell[rows], spent_s * stature.adult, spent_s * (1 - stature.in_sight))
+        return stature
 
     def _shown(self, view: UprightView, floor_xy_m: Floats, box: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pixels of floor points; where a lens model does not reach, or there is no point, the end of the body."""

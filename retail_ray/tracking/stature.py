@@ -26,7 +26,9 @@ Floats = NDArray[np.float64]
 
 STATE_FORMAT = 1
 HEIGHTS_M = np.arange(0.95, 2.06, 0.05)
-CHILD_M, CHILD_SIGMA_M, CHILD_SHARE = 1.25, 0.15, 0.02
+CHILD_M, CHILD_SIGMA_M, CHILD_SHARE = 1.25, 0.15, 0.05
+# Below are children, or adults whose legs are hidden.
+ADULT_FROM_M = 1.5
 # How often feet come into sight or go, per second.
 CHANGES_PER_S = 1.0
 # What counts as a new look at a person: the first, and way, in steps beyond the trembling of boxes.
@@ -41,12 +43,15 @@ class Stature:
     """What is believed of N people in one frame.
 
     in_sight: (N,) chance that the lower edge is at the feet. height_m, sigma_m: (2, N) mean and standard deviation of
-    the person's height if they are in sight, and if they are not.
+    the person's height if they are in sight, and if they are not. adult: (N,) chance that they are in sight and the
+    person is an adult. since_s: (N,) time since the tracklet's last frame.
     """
 
     in_sight: Floats
     height_m: Floats
     sigma_m: Floats
+    adult: Floats
+    since_s: Floats
 
     @staticmethod
     def of_all(parts: Sequence[Stature]) -> Stature:
@@ -55,6 +60,8 @@ class Stature:
             np.concatenate([part.in_sight for part in parts]),
             np.concatenate([part.height_m for part in parts], axis=1),
             np.concatenate([part.sigma_m for part in parts], axis=1),
+            np.concatenate([part.adult for part in parts]),
+            np.concatenate([part.since_s for part in parts]),
         )
 
 
@@ -78,13 +85,13 @@ class StatureBook:
         local_ids: Sequence[int],
         time_us: int,
         implied_m: tuple[Floats, Floats],
-        possible: Floats,
+        odds: Floats,
         at_m: Floats,
     ) -> Stature:
         """Take one frame in.
 
         implied_m: (N,) body height of each box and its standard deviation, NaN where it implies none.
-        possible: (N,) chance in (0, 1] that the feet can be in sight at all, whatever the height says.
+        odds: (N,) how many times likelier than not feet are in sight, whatever the height says.
         at_m: (N, 2) floor position by the head, only for how far a person has gone.
         """
         n = len(local_ids)
@@ -101,12 +108,12 @@ class StatureBook:
         changed = 0.5 - 0.5 * np.exp(-2 * CHANGES_PER_S * elapsed_s)[:, None, None]
         before += changed * (before[:, ::-1] - before)
         likelihood = _likelihood(*implied_m)
-        likelihood[:, 0] *= possible[:, None]
+        likelihood[:, 0] *= odds[:, None]
         chances = _normalised(before * likelihood)
         kept = _normalised(before * likelihood ** np.minimum(looks, 1.0)[:, None, None])
         for local_id, belief in zip(local_ids, kept, strict=True):
             self._known[local_id].chances = belief
-        return _summary(chances)
+        return _summary(chances, elapsed_s)
 
     def forget(self, local_ids: Iterable[int]) -> None:
         """These tracklets have ended."""
@@ -156,12 +163,13 @@ def _normalised(chances: Floats) -> Floats:
     return np.asarray(chances / chances.sum(axis=(1, 2), keepdims=True))
 
 
-def _summary(chances: Floats) -> Stature:
+def _summary(chances: Floats, since_s: Floats) -> Stature:
     in_sight = chances.sum(axis=2)
     heights = chances / np.maximum(in_sight, 1e-12)[:, :, None]
     mean_m = heights @ HEIGHTS_M
     variance = np.maximum(heights @ HEIGHTS_M**2 - mean_m**2, 0.0)
-    return Stature(in_sight[:, 0], mean_m.T, np.sqrt(variance).T)
+    adult = chances[:, 0, HEIGHTS_M >= ADULT_FROM_M].sum(axis=1)
+    return Stature(in_sight[:, 0], mean_m.T, np.sqrt(variance).T, adult, since_s)
 
 
 _PRIOR = _prior()
