@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-identity bench-people bench-renderer bench-live bench-events bench-demo demo-models docs clean
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-demo demo-models docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -79,6 +79,9 @@ bench-demo: setup ## how long the demo takes
 
 bench-identity: setup ## who is who on simulated stores, against rivals and under stress
 	$(BIN)/python -m benchmarks.identity
+
+bench-determinism: setup ## the same input on one core and on all gives the same identities
+	$(BIN)/python -m benchmarks.determinism
 
 bench-floor: setup ## floor positions before and after the upright camera model, on development stores
 	$(BIN)/python -m benchmarks.floor

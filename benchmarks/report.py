@@ -21,6 +21,7 @@ from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
+from retail_ray.tracking.options import DEFAULT_TRACKER
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NOT_YET = "Not measured yet: `make bench`.\n"
@@ -32,9 +33,11 @@ LATE = {
     "bench-renderer": ("renderer, speed", "renderer, clips", "renderer, realism", "renderer, empty stores"),
     "bench-events": ("events, day", "events, tables"),
     "bench-demo": ("demo, seconds",),
+    "bench-live": ("live latency",),
+    "bench-determinism": ("determinism",),
 }
 """Tables that stand in the documents before they are measured; the words say what measures them."""
-DEFAULT = "bytetrack, product defaults"
+DEFAULT = f"{DEFAULT_TRACKER}, product defaults"
 
 
 def tables() -> dict[str, str]:
@@ -63,8 +66,8 @@ def tables() -> dict[str, str]:
         made["live latency"] = latency(found["live_latency"])
     late = {name: f"Not measured yet: `make {target}`.\n" for target, names in LATE.items() for name in names}
     return (
-        made
-        | late
+        late
+        | made
         | people_tables(_read("people_traits"))
         | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))
