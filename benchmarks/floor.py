@@ -174,6 +174,8 @@ def observed(table: dict[str, Any], rows: NDArray[np.intp], camera: Camera, find
         np.concatenate([part.floor_cov_m2 for part in found]),
         confidence,
         np.concatenate([part.foot_source for part in found]) == FOOT_SOURCES.index("estimated"),
+        edge_px=np.concatenate([part.edge_px for part in found]),
+        edge_xy_m=np.concatenate([part.edge_xy_m for part in found]),
     )
 
 

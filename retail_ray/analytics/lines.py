@@ -1,4 +1,4 @@
-"""Counting lines: a tracklet's foot point completes a crossing from one side to the other (RETAIL: line_in, line_out).
+"""Counting lines: a tracklet's lower end completes a crossing from one side to the other (RETAIL: line_in, line_out).
 
 A line belongs to one camera and counts that camera's tracklets, never identities.
 """
@@ -122,7 +122,7 @@ class LineCounter:
         self._walkers = {local_id: _Walker(*values) for local_id, *values in state}
 
     def _work_rows(self, tick: Tick, rows: NDArray[np.intp], final: list[LineCrossing]) -> None:
-        points = (tick.foot_px if self.settings.space == "px" else tick.floor_xy_m)[rows].astype(np.float64)
+        points = (tick.edge_px if self.settings.space == "px" else tick.edge_xy_m)[rows].astype(np.float64)
         known = np.isfinite(points[:, 0])
         points, rows = points[known], rows[known]
         distances, positions = self._measure(points)

@@ -69,6 +69,8 @@ class Tick:
     embedding_quality: NDArray[np.float32]
     frame_time_us: NDArray[np.int64]
     frame_camera: NDArray[np.int32]
+    edge_px: NDArray[np.float32]
+    edge_xy_m: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -83,6 +85,8 @@ _ROW_COLUMNS = (
     "floor_cov_m2",
     "confidence",
     "foot_estimated",
+    "edge_px",
+    "edge_xy_m",
 )
 
 
@@ -262,6 +266,8 @@ def _to_block(message: Observations, camera: int) -> Tick:
         embedding_quality=message.embedding_quality,
         frame_time_us=message.frame_time_us,
         frame_camera=np.full(len(message.frame_time_us), camera, np.int32),
+        edge_px=message.edge_px,
+        edge_xy_m=message.edge_xy_m,
     )
 
 
@@ -281,10 +287,12 @@ def _clean(block: Tick, worked_until_us: int) -> tuple[Tick, BufferCounts]:
         )
         norm = norm[~poor]
     lost = ~np.asarray(np.isfinite(block.floor_xy_m).all(axis=1) & np.isfinite(block.floor_cov_m2).all(axis=(1, 2)))
+    off_floor = ~np.asarray(np.isfinite(block.edge_xy_m).all(axis=1))
     block = replace(
         block,
         floor_xy_m=np.where(lost[:, None], np.nan, block.floor_xy_m),
         floor_cov_m2=np.where(lost[:, None, None], np.nan, block.floor_cov_m2),
+        edge_xy_m=np.where(off_floor[:, None], np.nan, block.edge_xy_m),
         embedding=(block.embedding / norm[:, None]).astype(np.float32),
     )
     counts = BufferCounts(int(late.sum()), 0, int(untracked.sum()), int(invalid.sum() + poor.sum()))
@@ -404,4 +412,6 @@ _EMPTY = Tick(
     embedding_quality=np.zeros(0, np.float32),
     frame_time_us=np.zeros(0, np.int64),
     frame_camera=np.zeros(0, np.int32),
+    edge_px=np.zeros((0, 2), np.float32),
+    edge_xy_m=np.zeros((0, 2)),
 )

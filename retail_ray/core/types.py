@@ -155,6 +155,8 @@ class Observations:
     floor_cov_m2: (N, 2, 2) float64. confidence: (N,) float32. foot_estimated: (N,) bool, truncated or occluded feet.
     embedding: (M, D) float32, L2-normalised. embedding_row: (M,) int32, the observation it belongs to.
     embedding_quality: (M,) float32 in [0, 1].
+    edge_px: (N, 2) float32, edge_xy_m: (N, 2) float64: the lower end of what is seen, in the picture and as if on the
+    floor; the foot itself where left out. Counting lines go by it: it moves on evenly where an estimate may jump.
     watermark_us: no later message of this camera holds a time before it.
     """
 
@@ -171,9 +173,14 @@ class Observations:
     embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     embedding_row: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     embedding_quality: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    edge_px: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    edge_xy_m: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
         n, m = len(self.time_us), len(self.embedding_row)
+        if not len(self.edge_px) and not len(self.edge_xy_m):
+            object.__setattr__(self, "edge_px", self.foot_px)
+            object.__setattr__(self, "edge_xy_m", self.floor_xy_m)
         place = f"Observations of camera '{self.camera_id}'"
         require(f"{place}: frame_time_us", self.frame_time_us, (None,), np.int64)
         require(f"{place}: time_us", self.time_us, (n,), np.int64)
@@ -186,6 +193,8 @@ class Observations:
         require(f"{place}: embedding", self.embedding, (m, None), np.float32)
         require(f"{place}: embedding_row", self.embedding_row, (m,), np.int32)
         require(f"{place}: embedding_quality", self.embedding_quality, (m,), np.float32)
+        require(f"{place}: edge_px", self.edge_px, (n, 2), np.float32)
+        require(f"{place}: edge_xy_m", self.edge_xy_m, (n, 2), np.float64)
         if not np.isfinite(self.embedding).all():
             raise DataError(f"{place}: an embedding is not finite")
         if n and (np.diff(self.time_us) < 0).any():

@@ -91,6 +91,8 @@ def observations(camera_id: str, results: Sequence[FrameResult], embeddings: Emb
         embedding=embeddings.vectors,
         embedding_row=np.array(rows, np.int32),
         embedding_quality=embeddings.quality,
+        edge_px=np.asarray(column("edge_px"), np.float32),
+        edge_xy_m=np.asarray(column("edge_xy_m"), np.float64),
     )
 
 

@@ -34,13 +34,16 @@ MIN_FOOT_SIGMA_PX: Final = 2.0
 class Feet:
     """Of the N tracks of a frame. foot_px: (N, 2) float32 native pixels, where the floor point shows (it may lie
     outside the frame). foot_source: (N,) int8, index into FOOT_SOURCES. floor_xy_m: (N, 2) float64, the middle
-    of the body, NaN where unknown. floor_cov_m2: (N, 2, 2) float64.
+    of the body, NaN where unknown. floor_cov_m2: (N, 2, 2) float64. edge_px, edge_xy_m: the lower end of what is seen,
+    in the picture and as if it were on the floor: worse as a place, and moving on at one pace, which counting needs.
     """
 
     foot_px: NDArray[np.float32]
     foot_source: NDArray[np.int8]
     floor_xy_m: Floats
     floor_cov_m2: Floats
+    edge_px: NDArray[np.float32]
+    edge_xy_m: Floats
 
 
 class FootMemory:
@@ -72,8 +75,9 @@ class FootFinder:
 
     def find(self, tracks: Sequence[Tracks], masks: Sequence[Masks | None], times_us: Sequence[int]) -> list[Feet]:
         """The frames of a chunk, in order, in one go; `masks` are those of the tracks, None off key frames."""
+        lower = [self._by_lower_edge(of.xyxy_px, cut_out) for of, cut_out in zip(tracks, masks, strict=True)]
         if self._view is None:
-            return [self._by_lower_edge(of.xyxy_px, cut_out) for of, cut_out in zip(tracks, masks, strict=True)]
+            return lower
         ends = np.cumsum([0, *(len(of) for of in tracks)])
         rows = [slice(*pair) for pair in pairwise(ends.tolist())]
         box = np.concatenate([of.xyxy_px for of in tracks])
@@ -92,7 +96,10 @@ class FootFinder:
         guessed = (in_sight < 0.5) | (cut_off & np.isnan(evidence.head_xy_m[:, 0]))
         foot_px = self._shown(self._view, floor_xy_m, box)
         source = np.where(guessed, ESTIMATED, source).astype(np.int8)
-        return [Feet(foot_px[of], source[of], floor_xy_m[of], floor_cov_m2[of]) for of in rows]
+        return [
+            Feet(foot_px[of], source[of], floor_xy_m[of], floor_cov_m2[of], edge.edge_px, edge.edge_xy_m)
+            for of, edge in zip(rows, lower, strict=True)
+        ]
 
     def _look(
         self, frame: tuple[Tracks, int, slice], evidence: BodyEvidence, odds: Floats, cell: NDArray[np.intp]
@@ -128,10 +135,12 @@ class FootFinder:
             usable = ~cut_off & (masks.area_px > 0)
             foot_px[usable], source[usable] = masks.foot_px[usable], MASK
         if self.calibration is None:
-            return Feet(foot_px, source, np.full((len(box), 2), np.nan), np.full((len(box), 2, 2), np.nan))
+            nowhere = np.full((len(box), 2), np.nan)
+            return Feet(foot_px, source, nowhere, np.full((len(box), 2, 2), np.nan), foot_px, nowhere)
         share = np.where(cut_off, ESTIMATED_SIGMA_SHARE, FOOT_SIGMA_SHARE)
         sigma_px = np.maximum((box[:, 3] - box[:, 1]) * share, MIN_FOOT_SIGMA_PX)
-        return Feet(foot_px, source, self.calibration.to_floor(foot_px), self.calibration.covariance(foot_px, sigma_px))
+        floor_xy_m = self.calibration.to_floor(foot_px)
+        return Feet(foot_px, source, floor_xy_m, self.calibration.covariance(foot_px, sigma_px), foot_px, floor_xy_m)
 
 
 def weighed(evidence: BodyEvidence, stature: Stature) -> tuple[Floats, Floats, Floats]:

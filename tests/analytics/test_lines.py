@@ -14,6 +14,7 @@ from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.core.errors import GeometryError
 from retail_ray.core.event_time import CameraView, WatermarkBuffer
 from retail_ray.core.records import LineCrossing
+from retail_ray.core.types import Observations
 from tests.support.scenes import PX_PER_M, S, Sighting, message, walk
 
 # The door: from (0, 0) to (4, 0); inside is y > 0.
@@ -206,3 +207,20 @@ def test_default_dead_bands() -> None:
     assert FLOOR.band == 0.3
     assert replace(PIXELS, dead_band=None).band == 10.0
     assert PX_PER_M * FLOOR.band == PIXELS.band
+
+
+def test_a_line_goes_by_the_lower_end_of_what_is_seen_and_not_by_an_estimate_that_jumps() -> None:
+    """The foot point jumps over the line while somebody waits before it; the lower edge of the box does not."""
+
+    def counted(told: Observations) -> list[LineCrossing]:
+        buffer, counter = WatermarkBuffer([CameraView("cam", True)], S // 2), LineCounter(FLOOR)
+        buffer.submit(told)
+        buffer.end("cam")
+        return [c for tick in buffer.ticks(10**12, counter.wake_us) for c in counter.update(tick, 0)] + counter.finish()
+
+    steady = message("cam", walk(1, lambda _: (2.0, -1.0), 0, 6), 0)
+    jumps = steady.floor_xy_m.copy()
+    jumps[20:, 1] = 1.5
+    told = replace(steady, floor_xy_m=jumps)
+    assert counted(told) == []
+    assert signs(counted(replace(told, edge_xy_m=jumps))) == ["in"]

@@ -207,6 +207,8 @@ def _between(whole: Observations, low_us: int, high_us: int) -> Observations:
         floor_cov_m2=whole.floor_cov_m2[rows],
         confidence=whole.confidence[rows],
         foot_estimated=whole.foot_estimated[rows],
+        edge_px=whole.edge_px[rows],
+        edge_xy_m=whole.edge_xy_m[rows],
         embedding=whole.embedding[kept],
         embedding_row=(whole.embedding_row[kept] - first).astype(np.int32),
         embedding_quality=whole.embedding_quality[kept],

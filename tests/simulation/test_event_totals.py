@@ -90,7 +90,9 @@ def _quiet_tick(minute_us: int) -> Tick:
             "embedding_quality",
         )
     }
-    no_places: dict[str, Any] = {name: np.zeros((0, 2)) for name in ("foot_px", "floor_xy_m", "embedding")}
+    no_places: dict[str, Any] = {
+        name: np.zeros((0, 2)) for name in ("foot_px", "floor_xy_m", "embedding", "edge_px", "edge_xy_m")
+    }
     return Tick(
         start_us=minute_us,
         end_us=minute_us + US_PER_MINUTE,
