@@ -80,10 +80,12 @@ class Studio:
         """What the networks said, for the next time that this case runs."""
         for camera_id, chunks in self.detections.items():
             save_detections(self._detections_file(camera_id), chunks)
-        save_embeddings(self._embeddings_file(), self.embeddings)
+        if self.site.models.embedder is not None:
+            save_embeddings(self._embeddings_file(), self.embeddings)
 
     def recall(self) -> None:
-        self.embeddings.update(load_embeddings(self._embeddings_file()))
+        if self.site.models.embedder is not None:
+            self.embeddings.update(load_embeddings(self._embeddings_file()))
 
     def _detections_file(self, camera_id: str) -> Path:
         key = digest((self.folder / "clips").iterdir(), self.site.models.detector)
