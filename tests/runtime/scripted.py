@@ -42,6 +42,8 @@ def person(
 class ScriptedCrew:
     """Cameras with these sightings from start to end; `before_commit` may raise, told the number of commits so far."""
 
+    in_turn = True
+
     def __init__(
         self,
         plan: RunPlan,
