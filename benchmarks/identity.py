@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,11 +45,11 @@ WEIGHTS: dict[str, str | None] = {
     "segmenter": None,
 }
 ABLATIONS: Mapping[str, dict[str, Any]] = {
-    "without floor": {"use_floor": False},
-    "without looks": {"use_looks": False},
-    "without ways": {"use_transit": False},
-    "without births": {"use_births": False},
-    "without revision": {"use_revision": False},
+    "without floor": {"floor_limit": 0.0, "floor_doubt": 0.0},
+    "without looks": {"looks_limit": 0.0},
+    "without ways": {"transit_limit": 0.0},
+    "without births": {"birth_cost": 0.0},
+    "without revision": {"revise_margin": math.inf},
     "without the site's own calibration": {"calibrate_s": 1e6},
 }
 OVERLAPPING_FROM = 0.6

@@ -36,6 +36,18 @@ class Evidence:
     first_us: tuple[NDArray[np.int64], NDArray[np.int64]]
     birth: tuple[Floats, Floats]
 
+    def of_rows(self, rows: NDArray[np.intp]) -> Evidence:
+        """Of some of the T tracklets."""
+        return Evidence(
+            self.veto[rows],
+            self.floor[rows],
+            self.looks[rows],
+            self.gap_s[rows],
+            self.way[rows],
+            (self.first_us[0][rows], self.first_us[1]),
+            (self.birth[0][rows], self.birth[1]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:

@@ -27,8 +27,6 @@ def birth_cost(
 ) -> Floats:
     """(N,) nats against a new person at these first places (N, 6): 0 at or outside an entrance, where a session has
     just begun, and where the place is unknown; without any entrance half of it everywhere."""
-    if not settings.use_births:
-        return np.zeros(len(first))
     xy_m = first[:, 1:3]
     cost = np.full(len(first), settings.birth_cost if entrances else 0.5 * settings.birth_cost)
     for entrance in entrances:

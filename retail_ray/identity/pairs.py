@@ -76,10 +76,10 @@ class PairTable:
         block = np.ix_(rows, rows)
         same_camera = self._camera[rows, None] == self._camera[rows]
         placed = known[:, None] & known[None] & ~same_camera
-        if self._settings.use_floor and placed.any():
+        if placed.any():
             evidence = same_place(places[:, 1:], places[:, 1:], self._settings)
             self._floor[block] += np.where(placed, evidence, 0.0).astype(np.float32)
-        self._ticks[block] += (placed & self._settings.use_floor) | same_camera
+        self._ticks[block] += placed | same_camera
 
     def keep(self, rows: Rows) -> None:
         """Only these rows stay, in their order; they are numbered anew."""

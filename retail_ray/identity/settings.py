@@ -86,12 +86,6 @@ class GallerySettings:
     """Prototypes of people out of memory looked up per tracklet."""
     faiss_threads: int = 1
 
-    use_floor: bool = True
-    use_looks: bool = True
-    use_transit: bool = True
-    use_births: bool = True
-    use_revision: bool = True
-
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from retail_ray.core.event_time import Tick
 from retail_ray.identity.settings import GallerySettings
 
+Key = tuple[int, int]
+"""(camera number, local id) of a tracklet."""
 Place = tuple[float, float, float, float, float, float]
 """(time_us, x_m, y_m, xx, xy, yy): mean position within a tick and its covariance in m²; NaN where unknown."""
 
@@ -22,7 +24,7 @@ class Tracklet:
     """One tracklet of camera number `camera`.
 
     appearance: (D,) float64, sum of quality × embedding, None before the first. person: whom it is linked to, None
-    while it waits. link_nats: evidence of that link when it was made.
+    while it waits. prototype_ids: those of its looks that are in the index.
     """
 
     camera: int
@@ -37,7 +39,7 @@ class Tracklet:
     person: int | None = None
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Key:
         return self.camera, self.local_id
 
     def describe(

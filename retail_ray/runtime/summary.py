@@ -37,8 +37,8 @@ _QUESTIONS = {
                median(epoch(exit_time) - epoch(enter_time)) AS median_dwell_s
         FROM zone_visits WHERE run_id = $run GROUP BY 1 ORDER BY 1""",
     "identities": """
-        SELECT count(DISTINCT identity_id) AS identities, count(*) AS decisions
-        FROM identity_events WHERE run_id = $run AND kind IN ('create', 'assign')""",
+        SELECT count(DISTINCT (session_id, identity_id)) AS identities, count(*) AS tracklets
+        FROM tracklet_identity WHERE run_id = $run""",
     "journeys": """
         SELECT count(*) AS journeys, count(*) FILTER (censored) AS censored, median(duration_s) AS median_duration_s
         FROM journeys WHERE run_id = $run""",

@@ -1,0 +1,75 @@
+"""What the gallery decided, as append-only events in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from retail_ray.core.records import IdentityEvent
+from retail_ray.identity.association import Choice
+from retail_ray.identity.evidence import probability
+from retail_ray.identity.revision import Change
+from retail_ray.identity.tracklets import Tracklet
+
+_NAN = float("nan")
+
+
+class Decisions:
+    """Numbers events through all sessions of a run, and gives them out once."""
+
+    def __init__(self, camera_ids: Sequence[str]) -> None:
+        self._camera_ids = tuple(camera_ids)
+        self._sequence = 0
+        self._events: list[IdentityEvent] = []
+        self.session_id: str | None = None
+
+    def take(self) -> list[IdentityEvent]:
+        """Those since the last call, in the order of their sequence."""
+        events, self._events = self._events, []
+        return events
+
+    def begin(self, session_id: str, time_us: int, reason: str) -> None:
+        self.session_id = session_id
+        self._tell(kind="session", time_us=time_us, reason=reason)
+
+    def link(self, time_us: int, tracklet: Tracklet, choice: Choice, reason: str) -> None:
+        """A tracklet got its first identity: the first of it, or a further one."""
+        kind = "assign" if choice.kind == "assign" else "create"
+        known = {"score": choice.score, "margin": choice.margin, "p_same": choice.p_same}
+        self._tell(kind=kind, time_us=time_us, reason=reason, **self._of(tracklet), **known)
+
+    def merge(self, time_us: int, change: Change, reason: str) -> None:
+        """One identity absorbed another."""
+        about = {"identity_id": change.person, "other_identity_id": change.other}
+        self._tell(kind="merge", time_us=time_us, reason=reason, **about, **_gain(change))
+
+    def split(self, time_us: int, tracklet: Tracklet, change: Change, reason: str) -> None:
+        """A tracklet left `change.other` for the identity that it has now."""
+        about = {**self._of(tracklet), "other_identity_id": change.other}
+        self._tell(kind="split", time_us=time_us, reason=reason, **about, **_gain(change))
+
+    def state(self) -> tuple[Any, ...]:
+        return self._sequence, self.session_id
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self._sequence, self.session_id = state
+        self._events = []
+
+    def _of(self, tracklet: Tracklet) -> dict[str, Any]:
+        camera_id = self._camera_ids[tracklet.camera]
+        return {"identity_id": tracklet.person, "camera_id": camera_id, "local_id": tracklet.local_id}
+
+    def _tell(self, **known: Any) -> None:
+        assert self.session_id is not None
+        nothing = dict.fromkeys(("identity_id", "other_identity_id", "camera_id", "local_id"))
+        numbers = {name: known.pop(name, _NAN) for name in ("score", "margin", "p_same")}
+        finite = {name: float(value) if np.isfinite(value) else _NAN for name, value in numbers.items()}
+        event = IdentityEvent(sequence=self._sequence, session_id=self.session_id, **{**nothing, **known, **finite})
+        self._sequence += 1
+        self._events.append(event)
+
+
+def _gain(change: Change) -> dict[str, float]:
+    return {"score": change.gain, "p_same": probability(change.gain)}
