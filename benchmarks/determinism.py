@@ -78,7 +78,7 @@ def run(site: Path, lake: Path, cores: str) -> dict[str, Any]:
         "cores": cores,
         "wall_s": round(time.perf_counter() - began, 1),
         "identities": summary["identities"],
-        "decisions": summary["decisions"],
+        "tracklets": summary["tracklets"],
         "files": files,
         "sha256": digest,
     }

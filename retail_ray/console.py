@@ -83,7 +83,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     _print_rows(console, "Cameras", summary["cameras"])
     _print_rows(console, "Counting lines", summary["lines"])
     _print_rows(console, "Zones", summary["zones"])
-    console.print(f"Identities: {summary['identities']} from {summary['decisions']} tracklets")
+    console.print(f"Identities: {summary['identities']} from {summary['tracklets']} tracklets")
     journeys = summary["journeys"]
     if journeys["journeys"]:
         console.print(

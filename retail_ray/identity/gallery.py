@@ -46,7 +46,7 @@ class Gallery:
         cameras: Sequence[CameraView],
         entrances: Sequence[Entrance] = (),
         *,
-        on_session_end: SessionEnd = lambda _session, _people, _prototypes: None,
+        on_session_end: SessionEnd | None = None,
     ) -> None:
         self._settings, self._on_session_end = settings, on_session_end
         self._site_id, self._run_id = site_id, run_id
@@ -211,7 +211,7 @@ class Gallery:
         prototypes = [self._index.vectors_of(person) for person in people]
         owners = np.repeat(np.array(people, np.int64), [len(vectors) for vectors in prototypes])
         assert self._decisions.session_id is not None
-        if prototypes:
+        if prototypes and self._on_session_end is not None:
             self._on_session_end(self._decisions.session_id, owners, np.concatenate(prototypes))
 
     def _observe(self, tick: Tick) -> None:

@@ -79,7 +79,7 @@ def _ask(lake_root: Path, site: Site, run_id: str) -> dict[str, list[dict[str, A
     if not lake_root.exists():
         empty: dict[str, list[dict[str, Any]]] = {name: [] for name in (*_QUESTIONS, "visitors")}
         none = {"journeys": 0, "censored": 0, "median_duration_s": None}
-        return empty | {"identities": [{"identities": 0, "decisions": 0}], "journeys": [none]}
+        return empty | {"identities": [{"identities": 0, "tracklets": 0}], "journeys": [none]}
     with open_lake(lake_root) as lake:
         answers = {name: lake.rows(question, {"run": run_id}) for name, question in _QUESTIONS.items()}
         return answers | {"visitors": _visitors(lake, site, run_id)}

@@ -23,7 +23,7 @@ def test_one_core_and_all_cores_give_the_same_identities(tmp_path: Path) -> None
         run(site, tmp_path / f"lake-{number}", cores)
         for number, cores in enumerate((str(usable[0]), everywhere, everywhere))
     ]
-    assert rows[0]["decisions"] >= 2
+    assert rows[0]["tracklets"] >= 2
     assert rows[0]["files"] >= 1
     assert len({row["sha256"] for row in rows}) == 1
     # The comparison sees other bytes.
