@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 
 from retail_ray.analytics.site import SiteLive
 from retail_ray.core.errors import RetailRayError
+from retail_ray.core.identity_map import Person
 from retail_ray.core.types import Observations
 from retail_ray.identity.settings import GalleryLive
 from retail_ray.lake.epochs import FileEntry
@@ -27,9 +30,11 @@ MESSAGES_IN_FLIGHT = 8
 class GalleryActor:
     """One per site: the only writer of identities."""
 
-    def __init__(self, plan: RunPlan, starts_us: dict[str, int], state: bytes | None) -> None:
+    def __init__(
+        self, plan: RunPlan, starts_us: dict[str, int], state: bytes | None, uniforms: NDArray[np.float32]
+    ) -> None:
         limit_threads(1)
-        self._host: GalleryHost = build_gallery_host(plan, starts_us)
+        self._host: GalleryHost = build_gallery_host(plan, starts_us, uniforms)
         self._live = plan.live
         if state is not None:
             self._host.restore(state)
@@ -52,6 +57,9 @@ class GalleryActor:
 
     def live(self) -> GalleryLive:
         return self._host.live()
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        return self._host.uniform_log_odds()
 
 
 class SiteActor:

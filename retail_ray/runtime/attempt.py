@@ -182,7 +182,8 @@ class Attempt:
         last = self._committed
         if last is None or last.extra.get("assessed"):
             return
-        staff, groups = assessed_people(self._plan, int(last.extra["end_us"]), self._outcome.spans)
+        uniforms = self._crew.uniform_log_odds()
+        staff, groups = assessed_people(self._plan, int(last.extra["end_us"]), self._outcome.spans, uniforms)
         entries = self._journeys.close_epoch(last.epoch + 1, [], staff, groups)
         extra = {**last.extra, "assessed": True}
         self._committed = publish(self._plan.lake, self._plan.context, last.epoch + 1, entries, extra)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retail_ray.analytics.journeys import JourneyBook, JourneySettings
 from retail_ray.analytics.lines import LineSettings
@@ -20,19 +21,30 @@ from retail_ray.runtime.hosts import GalleryHost, SiteHost
 from retail_ray.runtime.journeys import JourneyHost
 from retail_ray.runtime.naming import COORDINATOR, GALLERY, SITE
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.uniforms import NO_UNIFORMS, UniformBook
 
 
-def build_gallery_host(plan: RunPlan, starts_us: Mapping[str, int]) -> GalleryHost:
-    """starts_us: cameras that take part, with the event time at which each begins."""
-    identity = plan.site.identity
+def build_gallery_host(
+    plan: RunPlan, starts_us: Mapping[str, int], uniforms: NDArray[np.float32] = NO_UNIFORMS
+) -> GalleryHost:
+    """starts_us: cameras that take part, with the event time at which each begins. uniforms: (U, D) those enrolled."""
+    site, identity = plan.site, plan.site.identity
     settings = GallerySettings(
         tick_s=identity.tick_s,
         revise_s=identity.revise_s,
         memory_s=identity.memory_s,
         false_merge_budget=identity.false_merge_budget,
     )
-    gallery = Gallery(settings, plan.site.site, plan.run_id, _views(plan.site, starts_us), entrances_of(plan.site))
-    return GalleryHost(gallery, plan.stage(GALLERY), plan.site.business_day)
+    book = UniformBook(uniforms)
+    gallery = Gallery(
+        settings,
+        site.site,
+        plan.run_id,
+        _views(site, starts_us),
+        entrances_of(site),
+        on_session_end=book.judge,
+    )
+    return GalleryHost(gallery, book, plan.stage(GALLERY), site.business_day)
 
 
 def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:

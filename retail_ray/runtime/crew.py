@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from retail_ray.core.errors import SourceError
+from retail_ray.core.identity_map import Person
 from retail_ray.core.ports import Tracker
 from retail_ray.core.types import Observations
 from retail_ray.lake.epochs import FileEntry
@@ -18,6 +19,7 @@ from retail_ray.runtime.clients import ModelClients
 from retail_ray.runtime.hosts import EpochClose, GalleryHost, SiteHost
 from retail_ray.runtime.naming import GALLERY, SITE
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.uniforms import uniforms_of
 
 
 class Crew(Protocol):
@@ -47,6 +49,10 @@ class Crew(Protocol):
         ...
 
     def close_epoch(self, close: EpochClose) -> list[FileEntry]: ...
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        """Likeness to enrolled uniforms of everybody, once the last epoch is closed."""
+        ...
 
     def statuses(self) -> list[CameraStatus]:
         """Of all cameras; also passed on to the live state."""
@@ -84,6 +90,7 @@ class LocalCrew:
         self._inputs = {camera.id: CameraInput(plan, camera.id) for camera in plan.site.cameras}
         self._pipelines: dict[str, CameraPipeline] = {}
         self._hosts: list[GalleryHost | SiteHost] = []
+        self._gallery: GalleryHost | None = None
         self._started: deque[tuple[str, int]] = deque()
 
     def open_cameras(self) -> tuple[dict[str, CameraFacts], dict[str, str]]:
@@ -97,11 +104,12 @@ class LocalCrew:
 
     def begin(self, facts: Mapping[str, CameraFacts], states: Mapping[str, bytes]) -> dict[str, int | None]:
         starts_us = {name: fact.start_us for name, fact in facts.items()}
-        gallery, site = build_gallery_host(self._plan, starts_us), build_site_host(self._plan, starts_us)
+        gallery = build_gallery_host(self._plan, starts_us, uniforms_of(self._plan.site, self._clients))
+        site = build_site_host(self._plan, starts_us)
         for writer, host in ((GALLERY, gallery), (SITE, site)):
             if writer in states:
                 host.restore(states[writer])
-        self._hosts = [gallery, site]
+        self._hosts, self._gallery = [gallery, site], gallery
         for name in facts:
             self._pipelines[name] = self._build(name, states.get(name))
         return {name: pipeline.first_epoch() for name, pipeline in self._pipelines.items()}
@@ -119,6 +127,9 @@ class LocalCrew:
 
     def close_epoch(self, close: EpochClose) -> list[FileEntry]:
         return [entry for host in self._hosts for entry in host.close_epoch(close)]
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        return {} if self._gallery is None else self._gallery.uniform_log_odds()
 
     def statuses(self) -> list[CameraStatus]:
         return [pipeline.status for pipeline in self._pipelines.values()]

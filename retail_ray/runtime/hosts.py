@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from retail_ray.analytics.site import SiteLive, SiteOperators, SiteRows
+from retail_ray.core.event_time import pack_state, unpack_state
+from retail_ray.core.identity_map import Person
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import BusinessDay
 from retail_ray.core.types import Observations
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GalleryLive
 from retail_ray.lake.epochs import FileEntry, Stage
+from retail_ray.runtime.uniforms import UniformBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,18 @@ class EpochClose:
 class GalleryHost:
     """The only writer of identities of one site and run."""
 
-    def __init__(self, gallery: Gallery, stage: Stage, day: BusinessDay) -> None:
-        self._gallery, self._stage, self._day, self._limit_us = gallery, stage, day, 0
+    def __init__(self, gallery: Gallery, uniforms: UniformBook, stage: Stage, day: BusinessDay) -> None:
+        self._gallery, self._uniforms = gallery, uniforms
+        self._stage, self._day, self._limit_us = stage, day, 0
         self._events: list[IdentityEvent] = []
 
     def restore(self, state: bytes) -> None:
-        self._gallery.restore(state)
+        gallery, self._uniforms.log_odds = unpack_state(state)
+        self._gallery.restore(gallery)
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        """Of everybody in the sessions that have ended."""
+        return self._uniforms.log_odds
 
     def submit(self, observations: Observations) -> None:
         self._gallery.submit(observations)
@@ -49,7 +58,8 @@ class GalleryHost:
         if close.next_end_us is None:
             self._events += self._gallery.finish(close.end_us)
         entries = self._stage.write_records("identity_events", self._events, close.epoch)
-        entries.append(self._stage.write_state(close.epoch, self._gallery.state()))
+        state = pack_state((self._gallery.state(), self._uniforms.log_odds))
+        entries.append(self._stage.write_state(close.epoch, state))
         self._events = []
         if close.next_end_us is not None:
             self.open_epoch(close.next_end_us)

@@ -55,7 +55,7 @@ class JourneyHost:
 
 
 def assessed_people(
-    plan: RunPlan, end_us: int, spans: Sequence[CameraSpan]
+    plan: RunPlan, end_us: int, spans: Sequence[CameraSpan], uniform_log_odds: Mapping[Person, float]
 ) -> tuple[dict[Person, float], dict[Person, int]]:
     """Probability of being staff, and group, of everybody in the published rows of a run, business day by day."""
     day = plan.site.business_day
@@ -65,7 +65,7 @@ def assessed_people(
     groups: dict[Person, int] = {}
     with open_lake(plan.lake) as lake:
         for date in sorted(dates):
-            found = people_traits(lake, plan.site, plan.run_id, date)
+            found = people_traits(lake, plan.site, plan.run_id, date, uniform_log_odds)
             staff |= found.staff_probability
             groups |= found.group_id
     return staff, groups

@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 
 from retail_ray.core.errors import RetailRayError, SourceError, StuckError
+from retail_ray.core.identity_map import Person
 from retail_ray.lake.epochs import FileEntry
 from retail_ray.runtime.actors import CameraActor, GalleryActor, SiteActor
 from retail_ray.runtime.build_camera import CameraFacts
@@ -19,7 +20,8 @@ from retail_ray.runtime.hosts import EpochClose
 from retail_ray.runtime.naming import GALLERY, SITE, camera_name, gallery_name, site_name
 from retail_ray.runtime.placement import camera_options, host_options
 from retail_ray.runtime.plan import RunPlan
-from retail_ray.runtime.serve_clients import ServeHandles
+from retail_ray.runtime.serve_clients import ServeClients, ServeHandles
+from retail_ray.runtime.uniforms import uniforms_of
 
 START_TIMEOUT_S = 120.0
 STATUS_TIMEOUT_S = 10.0
@@ -64,12 +66,14 @@ class RayCrew:
     def begin(self, facts: Mapping[str, CameraFacts], states: Mapping[str, bytes]) -> dict[str, int | None]:
         site = self._plan.site
         starts_us = {name: fact.start_us for name, fact in facts.items()}
-        for cls, name, writer in (
-            (GalleryActor, gallery_name(site.site), GALLERY),
-            (SiteActor, site_name(site.site), SITE),
-        ):
-            options = {"name": name, "max_restarts": 0, **host_options()}
-            self._receivers.append(ray.remote(cls).options(**options).remote(self._plan, starts_us, states.get(writer)))
+        clients = ServeClients("uniforms", self._handles, site.runtime.call_timeout_s)
+        uniforms = uniforms_of(site, clients)
+        gallery = ray.remote(GalleryActor).options(name=gallery_name(site.site), max_restarts=0, **host_options())
+        operators = ray.remote(SiteActor).options(name=site_name(site.site), max_restarts=0, **host_options())
+        self._receivers = [
+            gallery.remote(self._plan, starts_us, states.get(GALLERY), uniforms),
+            operators.remote(self._plan, starts_us, states.get(SITE)),
+        ]
         begun = [self._cameras[name].begin.remote(self._handles, self._receivers, states.get(name)) for name in facts]
         return dict(zip(facts, ray.get(begun, timeout=START_TIMEOUT_S), strict=True))
 
@@ -90,6 +94,11 @@ class RayCrew:
         closing = [receiver.close_epoch.remote(close) for receiver in self._receivers]
         closed = ray.get(closing, timeout=self._plan.site.runtime.call_timeout_s)
         return [entry for entries in closed for entry in entries]
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        gallery = self._receivers[0]
+        found: dict[Person, float] = ray.get(gallery.uniform_log_odds.remote(), timeout=START_TIMEOUT_S)
+        return found
 
     def statuses(self) -> list[CameraStatus]:
         """Every camera's own word; one that does not answer in time is shown as silent."""

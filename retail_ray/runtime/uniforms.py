@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retail_ray.analytics.uniforms import uniform_log_odds
+from retail_ray.config import Site
 from retail_ray.core.errors import ConfigError
+from retail_ray.core.identity_map import Person
 from retail_ray.core.types import Image
+from retail_ray.runtime.clients import ModelClients
 from retail_ray.video.images import read_rgb
 from retail_ray.vision.crops import cut_patches
 
@@ -18,6 +22,40 @@ LEAST_HW_PX = (64, 32)
 _KEY = "identity.staff.uniforms"
 
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Vectors = NDArray[np.float32]
+NO_UNIFORMS: Vectors = np.zeros((0, 0), np.float32)
+
+
+class UniformBook:
+    """Log-odds of being staff by likeness to the enrolled uniforms, taken while the embeddings of a session live.
+
+    uniforms: (U, D) float32, (0, 0) where none is enrolled. What it keeps are numbers, no embeddings.
+    """
+
+    def __init__(self, uniforms: Vectors) -> None:
+        self._uniforms = uniforms
+        self.log_odds: dict[Person, float] = {}
+
+    def judge(self, session_id: str, people: NDArray[np.int64], prototypes: Vectors) -> None:
+        """(P,) whose and (P, D) which prototypes a session that ends has."""
+        if not len(self._uniforms):
+            return
+        numbers, row = np.unique(people, return_inverse=True)
+        found = uniform_log_odds(prototypes, row.ravel().astype(np.int64), len(numbers), self._uniforms)
+        self.log_odds |= {
+            (session_id, number): odds for number, odds in zip(numbers.tolist(), found.tolist(), strict=True)
+        }
+
+
+def uniforms_of(site: Site, clients: ModelClients) -> Vectors:
+    """What the site has enrolled, as its own embedder describes it; ConfigError where there is no embedder for it."""
+    places = site.identity.staff.uniforms
+    if not places:
+        return NO_UNIFORMS
+    patch_hw = clients.patch_hw
+    if patch_hw is None:
+        raise ConfigError(f"{_KEY}: pictures are compared by models.embedder, which is off; set it, or leave them out")
+    return embedded_uniforms(places, patch_hw, lambda patches: clients.embed(patches).result())
 
 
 def uniform_pictures(places: Sequence[str]) -> list[Path]:
@@ -44,7 +82,7 @@ def embedded_uniforms(places: Sequence[str], patch_hw: tuple[int, int], embed: E
     """
     paths = uniform_pictures(places)
     if not paths:
-        return np.zeros((0, 0), np.float32)
+        return NO_UNIFORMS
     return embed(np.concatenate([_patch(path, patch_hw) for path in paths]))
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from retail_ray.config import Site
 from retail_ray.config_file import parse_site
+from retail_ray.core.identity_map import Person
 from retail_ray.core.records import CoverageRow, TrackletRow
 from retail_ray.core.time import minute_of
 from retail_ray.lake.epochs import FileEntry
@@ -19,6 +21,7 @@ from retail_ray.runtime.camera import CameraStatus, EpochReport
 from retail_ray.runtime.hosts import EpochClose, GalleryHost, SiteHost
 from retail_ray.runtime.naming import GALLERY, SITE
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.uniforms import NO_UNIFORMS
 from tests.support.scenes import S, Sighting, message
 
 LOOKS = 16
@@ -50,7 +53,9 @@ class ScriptedCrew:
         seen: Mapping[str, Sequence[Sighting]],
         span_us: tuple[int, int],
         before_commit: Callable[[int, GalleryHost], None] = lambda _number, _gallery: None,
+        uniforms: NDArray[np.float32] = NO_UNIFORMS,
     ) -> None:
+        self._uniforms = uniforms
         self._plan, self._seen, self._span_us, self._before_commit = plan, seen, span_us, before_commit
         self._started: list[tuple[str, int]] = []
         self._commits = 0
@@ -60,7 +65,7 @@ class ScriptedCrew:
 
     def begin(self, facts: Mapping[str, CameraFacts], states: Mapping[str, bytes]) -> dict[str, int | None]:
         starts_us = {name: fact.start_us for name, fact in facts.items()}
-        self.gallery = build_gallery_host(self._plan, starts_us)
+        self.gallery = build_gallery_host(self._plan, starts_us, self._uniforms)
         self.site = build_site_host(self._plan, starts_us)
         for writer, host in ((GALLERY, self.gallery), (SITE, self.site)):
             if writer in states:
@@ -87,6 +92,10 @@ class ScriptedCrew:
 
     def statuses(self) -> list[CameraStatus]:
         return [CameraStatus(name) for name in self._seen]
+
+    def uniform_log_odds(self) -> dict[Person, float]:
+        self._before_commit(self._commits, self.gallery)
+        return self.gallery.uniform_log_odds()
 
     def stop(self) -> None: ...
 

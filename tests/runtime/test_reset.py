@@ -7,22 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from retail_ray.config import Site
 from retail_ray.core.time import from_us
 from retail_ray.lake.views import open_lake
+from retail_ray.runtime import attempt
 from retail_ray.runtime.attempt import Attempt
 from retail_ray.runtime.hosts import GalleryHost
 from retail_ray.runtime.options import JobOptions
 from retail_ray.runtime.plan import RunPlan
-from tests.runtime.scripted import PowerCutError, ScriptedCrew, person, scripted_site
+from retail_ray.runtime.uniforms import NO_UNIFORMS
+from tests.runtime.scripted import LOOKS, PowerCutError, ScriptedCrew, person, scripted_site
 from tests.runtime.sites import rows_of
 from tests.support.scenes import S, Sighting
 
 START = "2026-03-01T06:29:40+00:00"  # 11:59:40 in Kolkata
 START_US = 1_772_346_580 * S
 END_US = START_US + 60 * S
+UNIFORM = np.eye(LOOKS, dtype=np.float32)[1:2]
 NOON_S = 27  # the day begins at 12:00:07, in the middle of an epoch of 10 s
 
 
@@ -47,9 +52,13 @@ def scene() -> dict[str, list[Sighting]]:
     }
 
 
-def run(site: Site, before_commit: Callable[[int, GalleryHost], None] = lambda _number, _gallery: None) -> None:
+def run(
+    site: Site,
+    before_commit: Callable[[int, GalleryHost], None] = lambda _number, _gallery: None,
+    uniforms: NDArray[np.float32] = NO_UNIFORMS,
+) -> None:
     plan = RunPlan(site, "rscripted", live=False)
-    crew = ScriptedCrew(plan, scene(), (START_US, END_US), before_commit)
+    crew = ScriptedCrew(plan, scene(), (START_US, END_US), before_commit, uniforms)
     assert not Attempt(plan, crew, JobOptions(), threading.Event()).run().errors
 
 
@@ -87,24 +96,57 @@ def test_a_recorded_run_over_the_days_start(tmp_path: Path) -> None:
     assert stays == [(4.0, 14.0), (8.0, float(NOON_S)), (float(NOON_S), 50.0), (34.0, 48.0)]
 
 
-@pytest.mark.parametrize("commits", [1, 3, 5])
+@pytest.mark.parametrize("commits", [1, 3, 5, 6])
 def test_a_run_cut_off_ends_with_the_same_rows(tmp_path: Path, commits: int) -> None:
-    """Journeys, too, are as those of an undisturbed run, byte by byte; the crash comes before and behind noon."""
+    """Journeys, too, are as those of an undisturbed run, byte by byte; the crash comes before and behind noon, and
+    between the last epoch and the assessment of people."""
 
     def cut(number: int, _gallery: GalleryHost) -> None:
         if number == commits:
             raise PowerCutError
 
     whole, broken = site(tmp_path / "whole"), site(tmp_path / "broken")
-    run(whole)
+    run(whole, uniforms=UNIFORM)
     with pytest.raises(PowerCutError):
-        run(broken, cut)
+        run(broken, cut, UNIFORM)
     before = rows_of(Path(broken.lake))
-    run(broken)
+    run(broken, uniforms=UNIFORM)
     rows = rows_of(Path(broken.lake))
     assert rows == rows_of(Path(whole.lake))
     assert len(before) < len(rows)
     assert any(path.startswith("journeys/") for path in rows)
+
+
+def test_killed_after_the_assessment_of_people_it_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise PowerCutError
+
+    shop = site(tmp_path)
+    with monkeypatch.context() as power:
+        power.setattr(attempt, "finish_run", killed)
+        with pytest.raises(PowerCutError):
+            run(shop, uniforms=UNIFORM)
+    before = rows_of(Path(shop.lake))
+    run(shop, uniforms=UNIFORM)
+    assert rows_of(Path(shop.lake)) == before
+
+
+def test_who_looks_like_an_enrolled_uniform_is_likelier_staff(tmp_path: Path) -> None:
+    """Person 1, in the hall before noon, wears it; the others do not, which speaks a little against them."""
+    plain, dressed = site(tmp_path / "plain"), site(tmp_path / "dressed")
+    question = """SELECT session_id, identity_id, staff_probability FROM journeys WHERE staff_probability IS NOT NULL"""
+    run(plain)
+    run(dressed, uniforms=UNIFORM)
+    before, after = ({tuple(key): p for *key, p in ask(shop, question)} for shop in (plain, dressed))
+    wearer = ask(
+        plain, "SELECT session_id, identity_id FROM tracklet_identity WHERE camera_id = 'hall' AND local_id = 1"
+    )
+    assert len(after) == 3
+    assert {key for key, p in after.items() if p > before[key]} == set(wearer)
+    assert {key for key, p in after.items() if p < before[key]} == set(after) - set(wearer)
+    assert after[wearer[0]] > 10 * before[wearer[0]]
 
 
 def test_a_reset_on_demand_twice(tmp_path: Path) -> None:
