@@ -18,7 +18,7 @@ def association_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
     if report is None:
         return {}
     everything = report["groups"]["all"]
-    ablations = [name for name in everything if name.startswith("without")]
+    ablations = [name for name in everything if name.startswith("with")]
     return {
         "identity, conditions": _conditions(report),
         "identity, scores": _scores(report["groups"]),
@@ -35,7 +35,8 @@ def _conditions(report: Mapping[str, Any]) -> str:
     return (
         f"{len(cases)} frozen cases of {how['seconds']:g} s, {how['size_px'][0]}×{how['size_px'][1]}, "
         f"{how['frames_per_s']:g} frames/s; {people} people, {tracklets:,} tracklets. "
-        f"Detector {how['weights']['detector']}, embedder {how['weights']['embedder']}, no masks.\n"
+        f"Detector {how['weights']['detector']}, embedder {how['weights']['embedder']}; "
+        f"masks, where they are, by {how['weights']['segmenter']}.\n"
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -21,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.clips import SHARED
 from benchmarks.environment import RESULTS, describe
 from benchmarks.identity_rivals import agglomerative, greedy_gallery
-from benchmarks.identity_streams import FPS, SECONDS, SIZE_PX, Key, Stream, record, render, resolved, site_of
+from benchmarks.identity_streams import Stream, record, resolved
 from benchmarks.identity_stress import HARMS
 from benchmarks.seeds import TEST_CASES, Case
+from benchmarks.studio import FPS, SIZE_PX, rendered
+from benchmarks.weight_sets import SETS, with_masks
+from retail_ray.core.identity_map import TrackletKey
 from retail_ray.core.records import IdentityEvent
 from retail_ray.evaluation.doors import doors
 from retail_ray.evaluation.links import links, people_of_tracklets
@@ -39,11 +40,8 @@ from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.build_models import limit_threads
 from retail_ray.runtime.build_site import entrances_of
 
-WEIGHTS: dict[str, str | None] = {
-    "detector": str(SHARED / "weights" / "yolo11n_int8_openvino_model"),
-    "embedder": str(SHARED / "weights" / "osnet_x0_25_msmt17.onnx"),
-    "segmenter": None,
-}
+SECONDS = 60.0
+WEIGHTS = SETS["real"]
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without floor": {"floor_limit": 0.0, "floor_doubt": 0.0},
     "without looks": {"looks_limit": 0.0},
@@ -52,7 +50,7 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without revision": {"revise_margin": math.inf},
     "without the site's own calibration": {"calibrate_s": 1e6},
 }
-OVERLAPPING_FROM = 0.6
+OVERLAPPING_FROM = 0.75
 """Share of the floor in view that two cameras see, from which on a store counts as one of overlapping views."""
 MEASURES = {
     "IDF1 on the floor": "floor.idf1",
@@ -93,15 +91,15 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
     known = folder / "identity.json"
     if not known.is_file():
         limit_threads(1)
-        render(case, folder)
-        stream = record(case, folder, site_of(folder, WEIGHTS))
-        (folder / "stream.pickle").write_bytes(pickle.dumps(stream))
+        studio = rendered(case, folder, WEIGHTS, SECONDS)
+        stream = record(studio, "identity")
+        masked = record(studio, "identity, masks", with_masks(studio.site))
         found = {
             "case": str(case),
             "people": len(np.unique(stream.scene.true.person[stream.scene.true.required])),
             "tracklets": len(stream.keys()),
             "overlap": round(overlap(stream), 3),
-            "variants": dict(variants(stream)),
+            "variants": dict(variants(stream)) | {"with masks": measures(masked.scene)},
             "stress": {name: dict(_harmed(stream, name)) for name in HARMS},
         }
         found["seconds"] = round(time.monotonic() - began)
@@ -116,7 +114,7 @@ def variants(stream: Stream) -> Iterable[tuple[str, dict[str, float]]]:
     yield "product, as emitted", measures(stream.scored(resolved(events, emitted=True)))
     for name, change in ABLATIONS.items():
         yield name, measures(stream.scored(resolved(play(stream, GallerySettings(**change)))))
-    rivals: dict[str, Callable[[Stream], dict[Key, int]]] = {
+    rivals: dict[str, Callable[[Stream], dict[TrackletKey, int]]] = {
         "greedy nearest embedding": greedy_gallery,
         "agglomerative clustering of looks": agglomerative,
         "every tracklet a new person": lambda of: {key: number for number, key in enumerate(of.keys())},
@@ -126,7 +124,7 @@ def variants(stream: Stream) -> Iterable[tuple[str, dict[str, float]]]:
         yield name, measures(stream.scored(rival(stream)))
 
 
-def _true(stream: Stream) -> dict[Key, int]:
+def _true(stream: Stream) -> dict[TrackletKey, int]:
     people = people_of_tracklets(stream.scene).person.tolist()
     return {key: person for key, person in zip(stream.keys(), people, strict=True) if person >= 0}
 
@@ -188,7 +186,7 @@ def write(results: Sequence[dict[str, Any]]) -> None:
             "seconds": SECONDS,
             "size_px": list(SIZE_PX),
             "frames_per_s": FPS,
-            "weights": {role: name and Path(name).name for role, name in WEIGHTS.items()},
+            "weights": WEIGHTS.shown(),
             "overlapping_from": OVERLAPPING_FROM,
         },
         "cases": [{key: one[key] for key in ("case", "people", "tracklets", "overlap", "seconds")} for one in results],

@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from benchmarks.identity_streams import Key, Stream
+from benchmarks.identity_streams import Stream
+from retail_ray.core.identity_map import TrackletKey
 
 GREEDY_SIMILARITY = 0.75
 CLUSTER_DISTANCE = 0.25
 """Both chosen on development stores for the best IDF1 on the floor."""
 
 
-def greedy_gallery(stream: Stream, similarity: float = GREEDY_SIMILARITY) -> dict[Key, int]:
+def greedy_gallery(stream: Stream, similarity: float = GREEDY_SIMILARITY) -> dict[TrackletKey, int]:
     """Each tracklet, in order of its first embedding, gets the identity of the nearest embedding so far, if near."""
     gallery: list[NDArray[np.float32]] = []
     owner: list[int] = []
-    identity: dict[Key, int] = {}
+    identity: dict[TrackletKey, int] = {}
     for key, vector in _embeddings(stream):
         if key not in identity:
             cosines = np.stack(gallery) @ vector if gallery else np.zeros(0)
@@ -30,9 +31,9 @@ def greedy_gallery(stream: Stream, similarity: float = GREEDY_SIMILARITY) -> dic
     return identity
 
 
-def agglomerative(stream: Stream, distance: float = CLUSTER_DISTANCE) -> dict[Key, int]:
+def agglomerative(stream: Stream, distance: float = CLUSTER_DISTANCE) -> dict[TrackletKey, int]:
     """Average linkage over the cosine distance of mean embeddings, after the fact."""
-    sums: dict[Key, NDArray[np.float64]] = {}
+    sums: dict[TrackletKey, NDArray[np.float64]] = {}
     for key, vector in _embeddings(stream):
         sums[key] = sums.get(key, np.zeros(len(vector))) + vector
     if len(sums) < 2:
@@ -42,7 +43,7 @@ def agglomerative(stream: Stream, distance: float = CLUSTER_DISTANCE) -> dict[Ke
     return dict(zip(sums, labels.tolist(), strict=True))
 
 
-def _embeddings(stream: Stream) -> Iterator[tuple[Key, NDArray[np.float32]]]:
+def _embeddings(stream: Stream) -> Iterator[tuple[TrackletKey, NDArray[np.float32]]]:
     """In event time, cameras in the order of their names."""
     found = [
         (int(message.time_us[row]), message.camera_id, int(message.local_id[row]), vector)

@@ -96,12 +96,12 @@ class Studio:
         return self.answers / f"embeddings-{digest((), self.site.models.embedder)}.npz"
 
 
-def rendered(case: Case, folder: Path, weights: WeightSet) -> Studio:
+def rendered(case: Case, folder: Path, weights: WeightSet, seconds: float = SECONDS) -> Studio:
     """The case's clips and truth, drawn where they are not there yet, to be analysed with these weights."""
     if not (folder / "truth" / "truth.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)
         video = VideoSettings(width_px=SIZE_PX[0], height_px=SIZE_PX[1], fps=FPS, processes=1)
-        scenario = ScenarioSettings(duration_s=SECONDS, arrivals_per_hour=ARRIVALS_PER_HOUR)
+        scenario = ScenarioSettings(duration_s=seconds, arrivals_per_hour=ARRIVALS_PER_HOUR)
         simulate_video(plan_by_name(case.layout), scenario, video, case.seed, folder)
     return studio_of(case, folder, weights)
 

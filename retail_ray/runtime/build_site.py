@@ -40,7 +40,7 @@ def build_gallery_host(
         settings,
         site.site,
         plan.run_id,
-        _views(site, starts_us),
+        camera_views(site, starts_us),
         entrances_of(site),
         on_session_end=book.judge,
     )
@@ -54,7 +54,7 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
         lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
         zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
         occupancy=OccupancySettings(site.business_day),
-        cameras=_views(site, starts_us),
+        cameras=camera_views(site, starts_us),
     )
     return SiteHost(operators, plan.stage(SITE))
 
@@ -86,7 +86,8 @@ def build_journey_host(plan: RunPlan) -> JourneyHost:
     return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
 
 
-def _views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:
+def camera_views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:
+    """The cameras that take part, as gallery and operators know them."""
     return [
         CameraView(camera.id, camera.floor is not None, starts_us[camera.id])
         for camera in site.cameras
