@@ -64,6 +64,7 @@ MEASURES = {
     "false splits": "links.false_splits",
     "pure tracklets": "links.pure_tracklets",
     "visitor error": "visitors.error",
+    "visitor error, 3 s or more": "visitors.long.error",
     "door precision": "doors.all.precision",
     "door recall": "doors.all.recall",
 }

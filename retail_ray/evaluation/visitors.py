@@ -7,10 +7,15 @@ import numpy as np
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S
 from retail_ray.evaluation.measures import Measure, Section, not_measured
 from retail_ray.evaluation.scene import Floats, Ints, Scene
+from retail_ray.lake.visitors import MIN_PRESENCE_S
 
 
 def unique_visitors(scene: Scene) -> Section:
-    """Identities of the lake against people who could be seen for a second or more."""
+    """Identities of the lake against people who could be seen for a second or more.
+
+    `long`: identities that the product counts as visitors by the time from first to last sight, whatever lines they
+    crossed: a tracklet of a moment, on a trolley or at the edge of the picture, is nobody's visit.
+    """
     if "detections" not in scene.rows.tables:
         return {"error": not_measured("the lake has no tracklets")}
     people = len(people_seen(scene))
@@ -21,6 +26,20 @@ def unique_visitors(scene: Scene) -> Section:
         "people": Measure(float(people), people, "people seen"),
         "identities": Measure(float(identities), identities, "identities"),
         "error": Measure((identities - people) / people, people, "people seen"),
+        "long": _long(scene, people),
+    }
+
+
+def _long(scene: Scene, people: int) -> Section:
+    found = scene.tracked
+    who, row = np.unique(scene.identity[found.tracklet], return_inverse=True)
+    first_us, last_us = np.full(len(who), np.iinfo(np.int64).max), np.zeros(len(who), np.int64)
+    np.minimum.at(first_us, row.ravel(), found.time_us)
+    np.maximum.at(last_us, row.ravel(), found.time_us)
+    long = int((last_us - first_us >= MIN_PRESENCE_S * US_PER_S).sum())
+    return {
+        "identities": Measure(float(long), long, "identities"),
+        "error": Measure((long - people) / people, people, "people seen"),
     }
 
 
