@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,17 +124,17 @@ def _turn_round(seen: Seen) -> None:
     seen.change("line_crossings", 2, direction="out")
 
 
-def _false_person(seen: Seen) -> None:
+def _false_person(seen: Seen, frames: int = 200) -> None:
     """A mannequin is followed in `left`, 200 frames long."""
     rows = seen.detections["left"]
-    number = np.arange(200)
+    number = np.arange(frames)
     added = replace(
-        take(rows, np.arange(len(rows)) < 200),
+        take(rows, np.arange(len(rows)) < frames),
         frame_index=number,
         time_us=START_US + number * US_PER_S // FPS,
-        local_id=np.full(200, 99),
-        xyxy_px=np.tile(np.array([900, 300, 950, 450], np.float32), (200, 1)),
-        floor_xy_m=np.tile([2.0, 8.0], (200, 1)),
+        local_id=np.full(frames, 99),
+        xyxy_px=np.tile(np.array([900, 300, 950, 450], np.float32), (frames, 1)),
+        floor_xy_m=np.tile([2.0, 8.0], (frames, 1)),
     )
     seen.detections["left"] = replace(rows, **{n: np.concatenate([getattr(rows, n), getattr(added, n)]) for n in _ROWS})
     seen.identities["left", 99] = 99
@@ -284,7 +285,13 @@ DEFECTS: dict[str, Defect] = {
             "links.tracklets_of_nobody": 1,
             "links.false_merges": 0,
             "visitors.error": 1 / 4,
+            "visitors.long.error": 1 / 4,
         },
+    ),
+    "false person for a moment": Defect(
+        partial(_false_person, frames=2 * FPS),
+        {"detector", "cameras", "across_cameras", "floor", "links", "visitors", "staff"},
+        {"visitors.error": 1 / 4, "visitors.long.error": 0},
     ),
     "floor mirrored": Defect(_mirror_floor, {"floor"}, {}),
     "stay cut short": Defect(_short_stay, {"dwell"}, {"dwell.all.bias_s": 0, "dwell.shelf.missed": 0}),
