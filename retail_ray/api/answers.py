@@ -23,6 +23,7 @@ from retail_ray.api.params import write_cursor as cursor_of
 from retail_ray.api.problems import ProblemError, unknown
 from retail_ray.api.site import LiveCamera, LiveSnapshot, LiveState, Named, SiteInfo
 from retail_ray.lake import queries
+from retail_ray.lake.headcount import STAFF_FROM, headcount
 from retail_ray.lake.journeys import FoundJourney, JourneyFilter, journey_summary, journeys
 from retail_ray.lake.queries import Bucket, Crossings, Track, Visit, ZoneSummary
 from retail_ray.lake.questions import CameraCoverage, Coverage, Question, coverage, days_on_record
@@ -157,7 +158,8 @@ class Answers:
     def visitors(self, query: IntervalQuery) -> models.VisitorsAnswer:
         question, lake = self._question(query), self._open()
         days = [models.VisitorsBody(**asdict(found)) for found in unique_visitors(lake, question)]
-        return models.VisitorsAnswer(**self._about(coverage(lake, question)), days=days)
+        counted = models.HeadcountBody(**asdict(headcount(lake, question)), staff_from=STAFF_FROM)
+        return models.VisitorsAnswer(**self._about(coverage(lake, question)), days=days, headcount=counted)
 
     def cameras(self, query: IntervalQuery) -> models.CamerasAnswer:
         found, live = coverage(self._open(), self._question(query)), self._snapshot()

@@ -243,10 +243,24 @@ class VisitorsBody(_Body):
     unassessed_links: int = Field(description="Those without a probability; they are taken as right.")
 
 
+class HeadcountBody(_Body):
+    """Journeys that begin in the interval, raw and without staff side by side."""
+
+    visits: int
+    visits_without_staff: int
+    people: int = Field(description="Identities of these journeys.")
+    people_without_staff: int
+    parties: int = Field(description="Groups that came together, and everybody who came alone.")
+    parties_without_staff: int
+    unassessed: int = Field(description="Journeys without a staff probability, as in a run that has not ended.")
+    staff_from: float = Field(description="Probability from which on an identity is held for staff.")
+
+
 class VisitorsAnswer(_Answer):
     """Unique visitors of each business day that the interval touches and that has any."""
 
     days: list[VisitorsBody]
+    headcount: HeadcountBody
 
 
 class LiveCameraBody(_Body):

@@ -73,7 +73,7 @@ def fill(root: Path) -> None:
         "journeys": [
             Journey(f"s1-{i}-1", "s1", i, TEN_US + i * MINUTE_US, TEN_US + (2 * i + 1) * MINUTE_US, i == 2,
                     (JourneyStay("checkout", TEN_US + i * MINUTE_US, TEN_US + i * MINUTE_US + 9_000_000),) * (i > 0),
-                    (0.9, 1.0, float("nan"))[i], None, None, None, float("nan"), 5)
+                    (0.9, 1.0, float("nan"))[i], None, None, (7, None, 7)[i], (0.1, 0.8, float("nan"))[i], 5)
             for i in range(3)
         ],
         "zone_visits": [

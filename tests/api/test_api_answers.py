@@ -123,6 +123,10 @@ def test_visitors(client: TestClient, empty_client: TestClient) -> None:
     ]
     assert found["coverage"]["share"] == 1.0
     assert get(empty_client, f"/v1/visitors?{DAY}")["days"] == []
+    assert found["headcount"] == {
+        "visits": 3, "visits_without_staff": 2, "people": 3, "people_without_staff": 2,
+        "parties": 2, "parties_without_staff": 1, "unassessed": 1, "staff_from": 0.5,
+    }  # fmt: skip
 
 
 def test_zones(client: TestClient) -> None:
