@@ -27,6 +27,7 @@ def association_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
         "identity, rivals": _variants(everything, (PRODUCT, *RIVALS, TRUE), WHO),
         "identity, tracklets and doors": _variants(everything, (PRODUCT,), DOORS),
         "identity, stress": _stress(report),
+        "identity, links": _links(report["links"]),
     }
 
 
@@ -52,6 +53,11 @@ def _scores(groups: Mapping[str, Any]) -> str:
 
 def _variants(entry: Mapping[str, Any], names: Sequence[str], measures: Sequence[str]) -> str:
     return table(["", *measures], ([name, *(_cell(entry[name].get(key)) for key in measures)] for name in names))
+
+
+def _links(links: Mapping[str, Mapping[str, float]]) -> str:
+    cells = ([name, of["links"], f"{of['p_same']:.3f}", f"{of['right']:.3f}"] for name, of in links.items())
+    return table(["p_same", "links", "mean of it", "right"], cells)
 
 
 def _stress(report: Mapping[str, Any]) -> str:

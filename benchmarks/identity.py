@@ -24,6 +24,7 @@ from benchmarks.environment import RESULTS, describe
 from benchmarks.identity_rivals import agglomerative, greedy_gallery
 from benchmarks.identity_streams import Stream, record, resolved
 from benchmarks.identity_stress import HARMS
+from benchmarks.link_reliability import link_classes, reliability
 from benchmarks.seeds import TEST_CASES, Case
 from benchmarks.studio import FPS, SIZE_PX, rendered
 from benchmarks.weight_sets import SETS, with_masks
@@ -101,6 +102,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
             "tracklets": len(stream.keys()),
             "overlap": round(overlap(stream), 3),
             "variants": dict(variants(stream)) | {"with masks": measures(masked.scene)},
+            "links": reliability(play(stream, GallerySettings()), _true(stream)),
             "stress": {name: dict(_harmed(stream, name)) for name in HARMS},
         }
         found["seconds"] = round(time.monotonic() - began)
@@ -193,6 +195,7 @@ def write(results: Sequence[dict[str, Any]]) -> None:
         "cases": [{key: one[key] for key in ("case", "people", "tracklets", "overlap", "seconds")} for one in results],
         "groups": {name: {"cases": len(members), **_pooled(members)} for name, members in groups.items() if members},
         "stress": _stress(results),
+        "links": _links(results),
     }
     path = RESULTS / "identity.json"
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -219,6 +222,16 @@ def _mean(values: Sequence[float]) -> dict[str, float]:
         low, high = bootstrap(array, np.random.default_rng(len(array)), lambda drawn: drawn.mean(axis=-1))
         entry |= {"low": round(float(low), 4), "high": round(float(high), 4)}
     return entry
+
+
+def _links(results: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Over all cases: links by the probability they were given, the mean of it, and the share that was right."""
+    made = {}
+    for name in link_classes():
+        links, right, total = (sum(one["links"][name][part] for one in results) for part in range(3))
+        if links:
+            made[name] = {"links": links, "p_same": round(total / links, 4), "right": round(right / links, 4)}
+    return made
 
 
 def _stress(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class IdentityEvent:
     (a further tracklet), 'merge' (identity_id absorbs other_identity_id), 'split' (the tracklet leaves
     other_identity_id and belongs to identity_id, new or known, from then on).
     score: log-likelihood ratio of the link in nats; margin: its lead over the next best alternative in nats.
-    p_same: calibrated probability that the link is right; of a 'create', that nobody known is this person.
+    p_same: probability that the link is right, as the gallery had it; of a 'create', that nobody known is this person.
     NaN where there is none.
     """
 

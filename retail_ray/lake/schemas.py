@@ -135,7 +135,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column(
             "p_same",
             pa.float64(),
-            "calibrated probability that the link is right, 0 to 1; of a create, that nobody known is this person",
+            "the gallery's probability that the link is right, 0 to 1; of a create, that nobody known is this person",
             nullable=True,
         ),
         _column("reason", _WORD, "why"),
