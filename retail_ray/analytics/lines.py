@@ -21,6 +21,10 @@ _DEFAULT_BAND = {"px": 10.0, "floor": 0.3}
 _EXTENT_TOLERANCE = 0.02
 _UNSEEN_FINAL_US = 3 * US_PER_S
 _FORGET_US = 60 * US_PER_S
+# Somebody whose tracklet ended is who turns up near by in the same camera so soon, as far as people get.
+_SAME_WITHIN_US = US_PER_S
+_REACH_M, _REACH_M_S = 0.8, 2.0
+_UNIT_PER_M = {"px": 10.0 / 0.3, "floor": 1.0}
 _INSIDE, _UNKNOWN, _OUTSIDE = 1, 0, -1
 
 
@@ -67,7 +71,7 @@ class _Walker:
     """One tracklet and this line. side: the last one with enough frames. candidate, frames: the one in the making.
 
     zero_us, zero_along: the last time and place its path met the line. pending: a crossing that may yet be undone,
-    as (time_us, direction of the new side).
+    as (time_us, direction of the new side, tracklet that was seen to cross).
     """
 
     time_us: int
@@ -78,7 +82,7 @@ class _Walker:
     frames: int = 0
     zero_us: int = 0
     zero_along: float = 0.0
-    pending: tuple[int, int] | None = None
+    pending: tuple[int, int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -110,8 +114,8 @@ class LineCounter:
     def finish(self) -> list[LineCrossing]:
         """The data ends: what waits is final."""
         final: list[LineCrossing] = []
-        for local_id, walker in self._walkers.items():
-            self._settle(local_id, walker, final)
+        for walker in self._walkers.values():
+            self._settle(walker, final)
         return sorted(final, key=_order)
 
     def state(self) -> Any:
@@ -130,8 +134,30 @@ class LineCounter:
         for time_us, local_id, distance, position in zip(*columns, strict=True):
             walker = self._walkers.get(local_id)
             if walker is None:
-                walker = self._walkers[local_id] = _Walker(time_us, distance, position)
+                walker = self._gone_on(time_us, distance, position) or _Walker(time_us, distance, position)
+                self._walkers[local_id] = walker
             self._step(local_id, walker, (time_us, distance, position), final)
+
+    def _gone_on(self, time_us: int, distance: float, position: float) -> _Walker | None:
+        """The walker whose tracklet ended just now and here, and goes on as a new one; None where it could be several.
+
+        A crossing in the gap is stamped with the time at which the new tracklet is first seen.
+        """
+        unit, length = (
+            _UNIT_PER_M[self.settings.space],
+            float(np.hypot(*np.subtract(self.settings.end, self.settings.start))),
+        )
+        near = []
+        for local_id, walker in self._walkers.items():
+            gap_us = time_us - walker.time_us
+            way = np.hypot(distance - walker.distance, (position - walker.along) * length)
+            if 0 < gap_us <= _SAME_WITHIN_US and way <= unit * (_REACH_M + _REACH_M_S * gap_us / US_PER_S):
+                near.append(local_id)
+        if len(near) != 1:
+            return None
+        walker = self._walkers.pop(near[0])
+        walker.time_us = time_us
+        return walker
 
     def _measure(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N,) distances, positive inside, and (N,) positions along the line from 0 to 1."""
@@ -154,7 +180,7 @@ class LineCounter:
             walker.candidate = now_on
             if walker.frames >= self.settings.min_frames and walker.side != now_on:
                 self._change_side(local_id, walker, now_on, final)
-        self._settle_if_final(local_id, walker, final)
+        self._settle_if_final(walker, final)
 
     def _change_side(self, local_id: int, walker: _Walker, side: int, final: list[LineCrossing]) -> None:
         came_from, walker.side = walker.side, side
@@ -163,38 +189,38 @@ class LineCounter:
             return
         pending = walker.pending
         if pending is None:
-            walker.pending = (walker.zero_us, side)
+            walker.pending = (walker.zero_us, side, local_id)
         elif walker.zero_us - pending[0] < self.settings.min_inside_s * US_PER_S:
             walker.pending = None
-            final.append(self._crossing(local_id, *pending, turned_back=True))
-            final.append(self._crossing(local_id, walker.zero_us, side, turned_back=True))
+            final.append(self._crossing(*pending, turned_back=True))
+            final.append(self._crossing(walker.zero_us, side, local_id, turned_back=True))
         else:
-            self._settle(local_id, walker, final)
-            walker.pending = (walker.zero_us, side)
+            self._settle(walker, final)
+            walker.pending = (walker.zero_us, side, local_id)
 
-    def _settle_if_final(self, local_id: int, walker: _Walker, final: list[LineCrossing]) -> None:
+    def _settle_if_final(self, walker: _Walker, final: list[LineCrossing]) -> None:
         """A later turn-back would meet the line after now, so once that is too late the crossing stands."""
         if walker.pending is None:
             return
-        crossed_us, side = walker.pending
+        crossed_us, side, _ = walker.pending
         still_there = (walker.distance >= 0) == (side == _INSIDE)
         if still_there and walker.time_us - crossed_us >= self.settings.min_inside_s * US_PER_S:
-            self._settle(local_id, walker, final)
+            self._settle(walker, final)
 
-    def _settle(self, local_id: int, walker: _Walker, final: list[LineCrossing]) -> None:
+    def _settle(self, walker: _Walker, final: list[LineCrossing]) -> None:
         if walker.pending is not None:
-            final.append(self._crossing(local_id, *walker.pending, turned_back=False))
+            final.append(self._crossing(*walker.pending, turned_back=False))
             walker.pending = None
 
     def _work_unseen(self, now_us: int, final: list[LineCrossing]) -> None:
         for local_id, walker in list(self._walkers.items()):
             unseen_us = now_us - walker.time_us
             if unseen_us >= _UNSEEN_FINAL_US:
-                self._settle(local_id, walker, final)
+                self._settle(walker, final)
             if unseen_us >= _FORGET_US:
                 del self._walkers[local_id]
 
-    def _crossing(self, local_id: int, time_us: int, side: int, *, turned_back: bool) -> LineCrossing:
+    def _crossing(self, time_us: int, side: int, local_id: int, *, turned_back: bool) -> LineCrossing:
         s = self.settings
         direction: Literal["in", "out"] = "in" if side == _INSIDE else "out"
         return LineCrossing(s.line_id, s.camera_id, local_id, time_us, direction, turned_back)

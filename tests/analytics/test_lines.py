@@ -209,6 +209,54 @@ def test_default_dead_bands() -> None:
     assert PX_PER_M * FLOOR.band == PIXELS.band
 
 
+@pytest.mark.parametrize(("line", "gap_s"), [(FLOOR, 0.1), (FLOOR, 0.5), (FLOOR, 0.9), (PIXELS, 0.1), (PIXELS, 0.5)])
+def test_a_walk_whose_tracklet_breaks_at_the_line_is_counted_once(line: LineSettings, gap_s: float) -> None:
+    """Tracklet 1 ends just before the line; the same person is tracklet 2 behind the gap."""
+    path = along_y(lambda t: t - 3)
+    rows = [*walk(1, path, 0, 2.9), *walk(2, path, 2.9 + gap_s, 8)]
+    (crossing,) = count(line, rows)
+    assert (crossing.direction, crossing.turned_back, crossing.local_id) == ("in", False, 2)
+    assert crossing.time_us == round((2.9 + gap_s) * S)  # seen again at once behind the line
+
+
+def test_a_crossing_stays_with_the_tracklet_that_was_seen_to_cross() -> None:
+    path = along_y(lambda t: t - 3)
+    (crossing,) = count(FLOOR, [*walk(1, path, 0, 4), *walk(2, path, 4.3, 8)])
+    assert (crossing.local_id, abs(crossing.time_us - 3 * S) <= 1) == (1, True)
+
+
+def test_tracklets_too_late_or_too_far_are_somebody_else() -> None:
+    path = along_y(lambda t: t - 3)
+    assert count(FLOOR, [*walk(1, path, 0, 2.9), *walk(2, path, 4.1, 8)]) == []
+    away = along_y(lambda t: t - 3, x=3.9)
+    assert count(FLOOR, [*walk(1, along_y(lambda t: t - 3, x=0.1), 0, 2.9), *walk(2, away, 3.1, 8)]) == []
+
+
+def test_who_could_be_either_of_two_is_neither() -> None:
+    """Two people's tracklets end side by side; what begins behind the line may be either one's, and counts nothing."""
+    path, beside = along_y(lambda t: t - 3), along_y(lambda t: t - 3, x=2.4)
+    assert count(FLOOR, [*walk(1, path, 0, 2.9), *walk(2, beside, 0, 2.9), *walk(3, path, 3.2, 8)]) == []
+
+
+def test_a_tracklet_that_goes_on_while_a_new_one_begins_keeps_its_own_way() -> None:
+    """Somebody waits before the line while somebody else appears behind it: nobody crossed."""
+    rows = [*walk(1, lambda _: (2.0, -0.6), 0, 8), *walk(2, lambda _: (2.0, 0.5), 4.05, 8)]
+    assert count(FLOOR, rows) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 6))
+def test_wherever_a_walk_breaks_it_is_counted_once(seed: int, breaks: int) -> None:
+    rng = np.random.default_rng(seed)
+    path = along_y(lambda t: 0.8 * (t - 6))
+    cuts = np.sort(rng.choice(np.arange(8, 112), breaks, replace=False)) / 10
+    rows, begin = [], 0.0
+    for local_id, end in enumerate([*cuts.tolist(), 12.0]):
+        rows += walk(local_id, path, begin, end, noise_m=0.03, rng=rng)
+        begin = end + float(rng.uniform(0.1, 0.5))
+    assert signs(count(FLOOR, rows)) == ["in"]
+
+
 def test_a_line_goes_by_the_lower_end_of_what_is_seen_and_not_by_an_estimate_that_jumps() -> None:
     """The foot point jumps over the line while somebody waits before it; the lower edge of the box does not."""
 
