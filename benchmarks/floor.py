@@ -29,7 +29,8 @@ from benchmarks.true_parts import SAME_TRACKLET_US, TrueTracker
 from benchmarks.weight_sets import WeightSet
 from retail_ray.analytics.occupancy import OccupancySettings
 from retail_ray.analytics.site import SiteOperators
-from retail_ray.config import Camera, DetectorSettings
+from retail_ray.config import Camera
+from retail_ray.config_models import DetectorSettings
 from retail_ray.core.event_time import CameraView
 from retail_ray.core.records import FOOT_SOURCES
 from retail_ray.core.time import US_PER_S

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.true_parts import Wrapped
-from retail_ray.config import ModelSettings
+from retail_ray.config_models import ModelSettings
 from retail_ray.core.errors import DataError
 from retail_ray.core.types import Detections
 from retail_ray.runtime.build_models import find_weights

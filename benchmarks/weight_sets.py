@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clips import SHARED
-from retail_ray.config import DetectorSettings, EmbedderSettings, SegmenterSettings, Site
+from retail_ray.config import Site
+from retail_ray.config_models import DetectorSettings, EmbedderSettings, SegmenterSettings
 from retail_ray.simulation.site_file import DEMO_MODELS
 
 REAL_DETECTOR = SHARED / "weights" / "yolo11n_int8_openvino_model"

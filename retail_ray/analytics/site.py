@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
@@ -20,11 +20,15 @@ _SEEN_FOR_US = 2 * US_PER_S
 
 @dataclass(frozen=True, slots=True)
 class SiteRows:
-    """What became final: crossings and stays in the order in which they did, occupancy by minute."""
+    """What became final, in the order in which it did: each field is a table of the lake."""
 
     line_crossings: list[LineCrossing] = field(default_factory=list)
     zone_visits: list[ZoneVisit] = field(default_factory=list)
     occupancy: list[OccupancyRow] = field(default_factory=list)
+
+    def extend(self, other: SiteRows) -> None:
+        for table in fields(self):
+            getattr(self, table.name).extend(getattr(other, table.name))
 
 
 @dataclass(frozen=True, slots=True)

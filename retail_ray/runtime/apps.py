@@ -12,8 +12,9 @@ from typing import Any, Literal
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from retail_ray.config import ModelSettings, Site
+from retail_ray.config import Site
 from retail_ray.config_file import load_site
+from retail_ray.config_models import ModelSettings
 from retail_ray.core.errors import ConfigError
 from retail_ray.runtime.placement import host_options, model_options, off_options
 from retail_ray.runtime.replicas import DetectorReplica, EmbedderReplica, OffReplica, SegmenterReplica

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from retail_ray.config import DetectorSettings, EmbedderSettings, ModelSettings, SegmenterSettings
+from retail_ray.config_models import DetectorSettings, EmbedderSettings, ModelSettings, SegmenterSettings
 from retail_ray.core.ports import Detector, Embedder, Segmenter
 from retail_ray.core.types import Detections
 from retail_ray.vision import detector as yolo

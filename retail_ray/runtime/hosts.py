@@ -6,7 +6,7 @@ which go back to the same epoch, send them again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from retail_ray.analytics.site import SiteLive, SiteOperators, SiteRows
 from retail_ray.core.event_time import pack_state, unpack_state
@@ -89,30 +89,30 @@ class SiteHost:
 
     def __init__(self, operators: SiteOperators, stage: Stage) -> None:
         self._operators, self._stage, self._limit_us = operators, stage, 0
-        self._rows = SiteRows([], [], [])
+        self._rows = SiteRows()
 
     def restore(self, state: bytes) -> None:
         self._operators.restore(state)
 
     def submit(self, observations: Observations) -> None:
         self._operators.submit(observations)
-        self._collect(self._operators.advance(self._limit_us))
+        self._rows.extend(self._operators.advance(self._limit_us))
 
     def end_camera(self, camera_id: str) -> None:
         self._operators.end_camera(camera_id)
-        self._collect(self._operators.advance(self._limit_us))
+        self._rows.extend(self._operators.advance(self._limit_us))
 
     def close_epoch(self, close: EpochClose) -> list[FileEntry]:
-        self._collect(self._operators.advance(close.end_us))
+        self._rows.extend(self._operators.advance(close.end_us))
         if close.next_end_us is None:
-            self._collect(self._operators.finish(close.end_us))
-        rows, self._rows = self._rows, SiteRows([], [], [])
+            self._rows.extend(self._operators.finish(close.end_us))
+        rows, self._rows = self._rows, SiteRows()
         entries = [
-            *self._stage.write_records("line_crossings", rows.line_crossings, close.epoch),
-            *self._stage.write_records("zone_visits", rows.zone_visits, close.epoch),
-            *self._stage.write_records("occupancy", rows.occupancy, close.epoch),
-            self._stage.write_state(close.epoch, self._operators.state()),
+            entry
+            for table in fields(rows)
+            for entry in self._stage.write_records(table.name, getattr(rows, table.name), close.epoch)
         ]
+        entries.append(self._stage.write_state(close.epoch, self._operators.state()))
         if close.next_end_us is not None:
             self.open_epoch(close.next_end_us)
         return entries
@@ -120,12 +120,7 @@ class SiteHost:
     def open_epoch(self, end_us: int) -> None:
         """Work up to here as messages come; closing an epoch opens the next one by itself."""
         self._limit_us = end_us
-        self._collect(self._operators.advance(end_us))
+        self._rows.extend(self._operators.advance(end_us))
 
     def live(self) -> SiteLive:
         return self._operators.live()
-
-    def _collect(self, rows: SiteRows) -> None:
-        self._rows.line_crossings.extend(rows.line_crossings)
-        self._rows.zone_visits.extend(rows.zone_visits)
-        self._rows.occupancy.extend(rows.occupancy)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from retail_ray.config import ModelSettings, Site
+from retail_ray.config import Site
+from retail_ray.config_models import ModelSettings
 
 ROLE_LABEL = "retail-ray/role"
 NodeRole = Literal["head", "cameras", "models"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.config import DetectorSettings, EmbedderSettings, ModelSettings, SegmenterSettings
+from retail_ray.config_models import DetectorSettings, EmbedderSettings, ModelSettings, SegmenterSettings
 from retail_ray.core.errors import ModelError
 from retail_ray.core.types import Detections, Image, Masks
 from retail_ray.runtime.build_models import DetectorPool, build_embedder, build_segmenter

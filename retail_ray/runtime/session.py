@@ -12,7 +12,8 @@ import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from retail_ray.config import ModelSettings, Site
+from retail_ray.config import Site
+from retail_ray.config_models import ModelSettings
 from retail_ray.core.errors import ConfigError, ModelError, WeightsError
 from retail_ray.runtime import apps
 from retail_ray.runtime.build_models import find_weights

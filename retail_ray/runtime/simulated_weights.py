@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from retail_ray.config import Camera, ModelSettings, Site
+from retail_ray.config import Camera, Site
+from retail_ray.config_models import ModelSettings
 from retail_ray.core.errors import ConfigError, WeightsError
 from retail_ray.core.uris import scheme
 from retail_ray.simulation.clip_writer import SIMULATED_COMMENT

@@ -19,7 +19,7 @@ from benchmarks.recordings import (
     save_detections,
     save_embeddings,
 )
-from retail_ray.config import DetectorSettings
+from retail_ray.config_models import DetectorSettings
 from retail_ray.core.errors import DataError
 from retail_ray.core.types import Detections
 from retail_ray.runtime.clients import LocalClients

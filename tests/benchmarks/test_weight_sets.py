@@ -9,8 +9,9 @@ import pytest
 from benchmarks.simulated import miscalibrated
 from benchmarks.weight_sets import SETS, WeightSet, with_masks, without_masks
 from jobs.demo import STORE
-from retail_ray.config import DetectorSettings, Site
+from retail_ray.config import Site
 from retail_ray.config_file import load_site
+from retail_ray.config_models import DetectorSettings
 
 
 @pytest.fixture(scope="module")
