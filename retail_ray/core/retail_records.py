@@ -132,6 +132,46 @@ class Journey:
 
 
 @dataclass(frozen=True, slots=True)
+class Transaction:
+    """One sale as a till wrote it. time_us: by the till's clock. amount: NaN where not told. lane_id: None where no
+    lane is told.
+    """
+
+    time_us: int
+    lane_id: str | None
+    transaction_id: str
+    amount: float
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One transaction and the stay in a lane that it was joined with, as of import `version`.
+
+    till_us: by the till's clock; time_us: by that of the cameras, the same where the offset is unknown. offset_s: till
+    minus cameras, with its standard error uncertainty_s; both NaN where no offset was found. visit_run_id,
+    visit_lane_id, join_us, leave_us and camera_id, local_id or session_id, identity_id name the stay; all None where
+    none was found.
+    """
+
+    till_us: int
+    time_us: int
+    lane_id: str | None
+    transaction_id: str
+    offset_s: float
+    uncertainty_s: float
+    visit_run_id: str | None
+    visit_lane_id: str | None
+    camera_id: str | None
+    local_id: int | None
+    session_id: str | None
+    identity_id: int | None
+    join_us: int | None
+    leave_us: int | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """A rule's change of state. dedup_key: one open alert per key; 'cleared' ends the one that 'raised' it.
 

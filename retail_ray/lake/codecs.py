@@ -22,7 +22,16 @@ from retail_ray.core.records import (
     TrackletRow,
     ZoneVisit,
 )
-from retail_ray.core.retail_records import Alert, HeatCell, Journey, JourneyStay, QueueMinute, QueueVisit
+from retail_ray.core.retail_records import (
+    Alert,
+    Conversion,
+    HeatCell,
+    Journey,
+    JourneyStay,
+    QueueMinute,
+    QueueVisit,
+    Transaction,
+)
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.detection_codec import decode_detections, detection_columns
 from retail_ray.lake.schemas import DAY_COLUMN, TABLES
@@ -48,7 +57,7 @@ class SiteRow:
     settings_json: str
 
 
-RetailRow = QueueVisit | QueueMinute | HeatCell | Journey | Alert
+RetailRow = QueueVisit | QueueMinute | HeatCell | Journey | Alert | Transaction | Conversion
 Row = TrackletRow | IdentityEvent | LineCrossing | ZoneVisit | OccupancyRow | RetailRow | CoverageRow | SiteRow
 Record = DetectionRows | Row
 
@@ -62,6 +71,8 @@ _ROW_TYPES: Final[dict[str, type[Any]]] = {
     "queue_metrics": QueueMinute,
     "heat": HeatCell,
     "journeys": Journey,
+    "transactions": Transaction,
+    "conversions": Conversion,
     "alerts": Alert,
     "coverage": CoverageRow,
     "sites": SiteRow,
@@ -73,6 +84,8 @@ _NAN_IS_NULL: Final = {
     "identity_events": ("score", "margin", "p_same"),
     "queue_metrics": ("avg_wait_s", "max_wait_s"),
     "journeys": ("p_same", "staff_probability"),
+    "transactions": ("amount",),
+    "conversions": ("offset_s", "uncertainty_s"),
 }
 _STAYS_AS_NUMBERS: Final = pa.list_(
     pa.struct(

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retail_ray.core.errors import LakeError, QueryError
+from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 
-_RAW_NAMES: Final = {"journeys": "journey_versions"}
+_RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_versions"}
 """Views of all rows of a table whose own name gives those that hold."""
 
 
@@ -58,7 +59,8 @@ class Lake:
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
         self._refresh()
-        for statement in (*IDENTITY_VIEWS, journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])):
+        journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
+        for statement in (*IDENTITY_VIEWS, journeys, *CONVERSION_VIEWS):
             self._connection.execute(statement)
 
     def __enter__(self) -> Lake:
