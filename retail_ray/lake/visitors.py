@@ -56,16 +56,25 @@ class Visitors:
 
 
 def unique_visitors(
-    lake: Lake, question: Question, min_presence_s: float = MIN_PRESENCE_S, *, run_id: str | None = None
+    lake: Lake,
+    question: Question,
+    min_presence_s: float = MIN_PRESENCE_S,
+    *,
+    run_id: str | None = None,
+    staff_from: float | None = None,
 ) -> list[Visitors]:
     """Visitors of each business day with tracklets in the interval, oldest first.
 
+    staff_from: leave out identities whose staff probability reaches it; None: count everybody.
     A person who is there on two days counts on both; so does one who is there before and behind a reset on demand.
     """
     spans, crossed = _spans(lake, question), _crossed(lake, question)
+    staff = set() if staff_from is None else _staff(lake, question, staff_from)
     by_day: dict[date, list[_Identity]] = defaultdict(list)
     for run, known in _maps(lake, question, run_id).items():
         for who, links in sorted(known.members.items()):
+            if (run, *who) in staff:
+                continue
             within = known.session_span_us(who[0])
             seen = _clipped(
                 spans.get(run, {}), links, (max(within[0], question.start_us), min(within[1], question.end_us))
@@ -164,6 +173,15 @@ def _crossed(lake: Lake, question: Question) -> set[tuple[str, str, int]]:
         {name: question.params[name] for name in ("site", "first_day", "last_day")},
     )
     return {(row["run_id"], row["camera_id"], row["local_id"]) for row in rows}
+
+
+def _staff(lake: Lake, question: Question, staff_from: float) -> set[tuple[str, str, int]]:
+    rows = lake.rows(
+        """SELECT DISTINCT run_id, session_id, identity_id FROM journeys
+        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from""",
+        {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"staff_from": staff_from},
+    )
+    return {(row["run_id"], row["session_id"], row["identity_id"]) for row in rows}
 
 
 def _maps(lake: Lake, question: Question, only_run: str | None) -> dict[str, IdentityMap]:
