@@ -20,6 +20,7 @@ from retail_ray.core.errors import ConfigError, TrackerError
 from retail_ray.core.uris import mask_credentials
 from retail_ray.evaluate_cli import evaluate
 from retail_ray.export_cli import export
+from retail_ray.metrics_cli import metrics
 from retail_ray.pos_cli import pos
 from retail_ray.refusals import refusals as _refusals
 from retail_ray.simulate_cli import simulate
@@ -248,6 +249,7 @@ def _on_interrupt(stop: Any) -> None:
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)
+main.add_command(metrics)
 main.add_command(pos)
 main.add_command(simulate)
 main.add_command(train_demo_models)

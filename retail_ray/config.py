@@ -174,9 +174,13 @@ class Zone(Section):
     m: list[Point] | None = Field(default=None, description="corners on the floor in metres, in order")
     camera: Identifier | None = Field(default=None, description="the camera that px refers to")
     px: list[Point] | None = Field(default=None, description="corners in native pixels, in order")
-    min_dwell_s: float = Field(default=5.0, ge=0, description="shorter stays are not visits, seconds")
-    kind: Literal["customer", "staff"] = Field(
-        default="customer", description="staff: only staff stays here long; long stays speak for being staff"
+    min_dwell_s: float = Field(
+        default=5.0, ge=0, description="shorter stays are not visits, seconds; 0 or 1 suits a zone of kind outside"
+    )
+    kind: Literal["customer", "staff", "outside"] = Field(
+        default="customer",
+        description="staff: only staff stays here long; long stays speak for being staff. outside: in front of a door; "
+        "who is there passes by, and is no part of visits and dwell",
     )
 
     @model_validator(mode="after")

@@ -26,11 +26,13 @@ _SETTLED_US: Final = 600 * US_PER_S
 
 @dataclass(frozen=True, slots=True)
 class JourneySettings:
-    """visit_gap_s: a longer absence ends a visit. bridge_gap_s: longest unseen part of one stay in a zone."""
+    """visit_gap_s: a longer absence ends a visit. bridge_gap_s: longest unseen part of one stay in a zone.
+    outside_zones: ids of zones in front of doors; stays there belong to no visit."""
 
     day: BusinessDay
     visit_gap_s: float = 900.0
     bridge_gap_s: float = 10.0
+    outside_zones: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class JourneyBook:
             self._known(row.camera_id, row.local_id).span_us = (row.first_us, row.last_us)
             changed.add((row.camera_id, row.local_id))
         for stay in facts.zone_visits:
+            if stay.zone_id in self._settings.outside_zones:
+                continue
             stays = self._known(stay.camera_id, stay.local_id).stays
             stays.append((stay.enter_us, stay.exit_us, stay.zone_id, stay.censored))
             changed.add((stay.camera_id, stay.local_id))

@@ -11,8 +11,10 @@ from retail_ray.lake.views import Lake
 STAFF_FROM: Final = 0.5
 """From this staff probability on an identity is held for staff."""
 
-JUDGED_VISITS: Final = """mine AS (
-    SELECT *, coalesce(session_id || '/' || identity_id, journey_id) AS who
+_SQL: Final = """
+WITH mine AS (
+    SELECT journey_id, run_id, session_id, identity_id, group_id, staff_probability, date,
+           coalesce(session_id || '/' || identity_id, journey_id) AS who
     FROM journeys
     WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
       AND enter_time >= make_timestamptz($start_us) AND enter_time < make_timestamptz($end_us)
@@ -20,10 +22,7 @@ JUDGED_VISITS: Final = """mine AS (
     SELECT *, coalesce(max(staff_probability) OVER (PARTITION BY run_id, who), 0) >= $staff_from AS staff,
            coalesce('group ' || group_id, 'visit ' || journey_id) AS party
     FROM mine
-)"""
-"""Common table expressions over the parameters of a Question and $staff_from; `judged` has a row per visit."""
-
-_SQL: Final = f"""WITH {JUDGED_VISITS}
+)
 SELECT count(*) AS visits, count(*) FILTER (NOT staff) AS visits_without_staff,
        count(DISTINCT (run_id, who)) AS people,
        count(DISTINCT (run_id, who)) FILTER (NOT staff) AS people_without_staff,

@@ -22,8 +22,6 @@ from retail_ray.lake.views import Lake
 from retail_ray.lake.visitors import unique_visitors
 
 MAX_ROWS: Final = 50_000
-MAX_CUTS: Final = 25_000
-"""Hours or days that an interval may touch where it is grouped by them; a year has 8784 hours."""
 
 _Label = tuple[tuple[str, str | int], ...]
 _Found = dict[tuple[Any, ...], dict[str, Any]]
@@ -153,10 +151,12 @@ class _Cells:
             return cls(starts, list(range(len(starts))), [()] * len(starts), spans)
         if not times:
             return cls([question.start_us], [0], [()], [whole])
-        pieces = set(bucket_starts(question, "day", MAX_CUTS))
+        starts = bucket_starts(question, "day")
         if "hour" in times:
-            pieces |= set(bucket_starts(question, "hour", MAX_CUTS))
-        starts = sorted(pieces)
+            days = [
+                replace(question, start_us=start, end_us=end) for start, end in pairwise([*starts, question.end_us])
+            ]
+            starts = [start for day in days for start in bucket_starts(day, "hour")]
         names = [tuple((group, _name(group, start, question)) for group in times) for start in starts]
         labels = sorted(set(names))
         cell = {label: number for number, label in enumerate(labels)}

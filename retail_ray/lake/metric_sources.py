@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from retail_ray.lake.headcount import JUDGED_VISITS
 from retail_ray.lake.metric_types import SourceName
-from retail_ray.lake.queries import IN_INTERVAL
 
 PASSAGE_GAP_S: Final = 60
 """Sights of one person in front of the door that lie no further apart are one passage."""
@@ -17,6 +15,7 @@ DOOR_S: Final = 10
 
 _IN_SITE: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
       AND {time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)"""
+_IN_INTERVAL: Final = f"{_IN_SITE} AND ($camera IS NULL OR camera_id = $camera)"
 _RESOLVED: Final = "LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)"
 _AROUND: Final = "site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1"
 _WHO: Final = "coalesce(session_id || '/' || identity_id, camera_id || '#' || local_id)"
@@ -34,6 +33,18 @@ OUTSIDE: Final = """outside AS (
     WHERE json_extract_string(zone, '$.kind') = 'outside'
 )"""
 """Zones in front of doors, by the settings that each row was written under."""
+
+
+_VISITS: Final = (
+    """judged AS (
+    SELECT *, coalesce(max(staff_probability) OVER (PARTITION BY run_id, who), 0) >= $staff_from AS staff,
+           coalesce('group ' || group_id, 'visit ' || journey_id) AS party
+    FROM (SELECT *, coalesce(session_id || '/' || identity_id, journey_id) AS who
+          FROM journeys WHERE """
+    + _IN_SITE.format(time="enter_time")
+    + "))"
+)
+"""A row per visit, with who is held for staff and who came together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ _DOOR_TABLES: Final = (
 )""",
 )
 _SALES_TABLES: Final = (
-    JUDGED_VISITS,
+    _VISITS,
     "sold_days AS (SELECT DISTINCT date FROM conversions WHERE site_id = $site)",
     """visited AS (
     SELECT epoch_us(enter_time) AS at_us, true AS is_visit, converted_now AS fulfilled,
@@ -114,19 +125,19 @@ _SALES_TABLES: Final = (
 SOURCES: Final[dict[SourceName, Source]] = {
     "crossings": Source(
         f"""SELECT epoch_us(time) AS at_us, line_id, camera_id, direction, turned_back
-        FROM line_crossings {{people}} WHERE {IN_INTERVAL.format(time="time")}""",
+        FROM line_crossings {{people}} WHERE {_IN_INTERVAL.format(time="time")}""",
         of_people=True,
     ),
     "stays": Source(
         f"""SELECT epoch_us(enter_time) AS at_us, zone_id, camera_id, dwell_s, censored
         FROM zone_visits ANTI JOIN outside USING (config_version, zone_id) {{people}}
-        WHERE {IN_INTERVAL.format(time="enter_time")}""",
+        WHERE {_IN_INTERVAL.format(time="enter_time")}""",
         (OUTSIDE,),
         of_people=True,
     ),
     "visits": Source(
         "SELECT epoch_us(enter_time) AS at_us, * FROM judged {only_visitors}",
-        (JUDGED_VISITS,),
+        (_VISITS,),
     ),
     "visit_dwells": Source(
         """SELECT epoch_us(enter_time) AS at_us, zone_id, sum(stay.dwell_s) AS dwell_s, count(*) AS stays,
@@ -136,7 +147,7 @@ SOURCES: Final[dict[SourceName, Source]] = {
               FROM (SELECT run_id, journey_id, enter_time, exit_time, censored, unnest(stays) AS stay
                     FROM judged {only_visitors}))
         GROUP BY run_id, journey_id, enter_time, zone_id""",
-        (JUDGED_VISITS,),
+        (_VISITS,),
     ),
     "queue_visits": Source(
         f"""SELECT epoch_us(join_time) AS at_us, lane_id, wait_s, service_s, outcome,
@@ -144,7 +155,7 @@ SOURCES: Final[dict[SourceName, Source]] = {
         FROM (SELECT q.* EXCLUDE (session_id, identity_id), coalesce(q.session_id, i.session_id) AS session_id,
                      coalesce(q.identity_id, i.identity_id) AS identity_id
               FROM queue_visits q LEFT JOIN tracklet_identity i USING (site_id, run_id, camera_id, local_id))
-        {{known_people}} WHERE {IN_INTERVAL.format(time="join_time")}""",
+        {{known_people}} WHERE {_IN_INTERVAL.format(time="join_time")}""",
         of_people=True,
     ),
     "queue_minutes": Source(
@@ -175,6 +186,6 @@ SOURCES: Final[dict[SourceName, Source]] = {
     ),
     "coverage": Source(
         f"""SELECT epoch_us(time) AS at_us, camera_id, expected_frames, processed_frames, dropped_frames
-        FROM coverage WHERE {IN_INTERVAL.format(time="time")}"""
+        FROM coverage WHERE {_IN_INTERVAL.format(time="time")}"""
     ),
 }

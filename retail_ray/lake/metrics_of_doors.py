@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from retail_ray.lake.metric_types import TIME_GROUPS, Metric, Value
-from retail_ray.lake.queries import ENTRIES, EXITS, TURNED_BACK
 
 _PEOPLE: Final = "people"
+_ENTRIES: Final = "count(*) FILTER (direction = 'in' AND NOT turned_back)"
+_EXITS: Final = "count(*) FILTER (direction = 'out' AND NOT turned_back)"
 
 DOOR_METRICS: Final = (
     Metric(
@@ -16,7 +17,7 @@ DOOR_METRICS: Final = (
         "tracklets that completed outside → inside of a counting line and did not turn back within min_inside_s",
         ("line_crossings",),
         "crossings",
-        (Value("line_in", ENTRIES, _PEOPLE, "crossings inwards", 0),),
+        (Value("line_in", _ENTRIES, _PEOPLE, "crossings inwards", 0),),
         "measured",
         additive=True,
         groups=("line", "camera", *TIME_GROUPS),
@@ -27,7 +28,7 @@ DOOR_METRICS: Final = (
         "tracklets that completed inside → outside of a counting line and did not turn back within min_inside_s",
         ("line_crossings",),
         "crossings",
-        (Value("line_out", EXITS, _PEOPLE, "crossings outwards", 0),),
+        (Value("line_out", _EXITS, _PEOPLE, "crossings outwards", 0),),
         "measured",
         additive=True,
         groups=("line", "camera", *TIME_GROUPS),
@@ -39,9 +40,15 @@ DOOR_METRICS: Final = (
         ("line_crossings",),
         "crossings",
         (
-            Value("entries", ENTRIES, _PEOPLE, "crossings inwards", 0),
-            Value("exits", EXITS, _PEOPLE, "crossings outwards", 0),
-            Value("turned_back", TURNED_BACK, _PEOPLE, "crossings that turned back: neither entries nor exits", 0),
+            Value("entries", _ENTRIES, _PEOPLE, "crossings inwards", 0),
+            Value("exits", _EXITS, _PEOPLE, "crossings outwards", 0),
+            Value(
+                "turned_back",
+                "count(*) FILTER (turned_back)",
+                _PEOPLE,
+                "crossings that turned back: neither entries nor exits",
+                0,
+            ),
         ),
         "measured",
         additive=True,
@@ -55,9 +62,11 @@ DOOR_METRICS: Final = (
         ("occupancy",),
         "occupancy",
         (
-            Value("max", "max(inside)", _PEOPLE, "most at the end of a minute"),
-            Value("mean", "avg(inside)", _PEOPLE, "mean over the minutes on record"),
-            Value("at_end", "last(inside ORDER BY at_us, run_id)", _PEOPLE, "at the end of the newest minute"),
+            Value("max", "greatest(max(inside), 0)", _PEOPLE, "most at the end of a minute"),
+            Value("mean", "avg(greatest(inside, 0))", _PEOPLE, "mean over the minutes on record"),
+            Value(
+                "at_end", "greatest(last(inside ORDER BY at_us, run_id), 0)", _PEOPLE, "at the end of the newest minute"
+            ),
         ),
         "measured",
         additive=False,

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from retail_ray.lake.questions import Coverage, Grain, Question, bucket_shares, bucket_starts, coverage
-from retail_ray.lake.survival import survival_tables
 from retail_ray.lake.views import Lake
 
-ENTRIES: Final = "count(*) FILTER (direction = 'in' AND NOT turned_back)"
-EXITS: Final = "count(*) FILTER (direction = 'out' AND NOT turned_back)"
-TURNED_BACK: Final = "count(*) FILTER (turned_back)"
-_CROSSED: Final = f"{ENTRIES} AS entries, {EXITS} AS exits, {TURNED_BACK} AS turned_back"
-IN_INTERVAL: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
+_IN_INTERVAL: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
       AND {time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)
       AND ($camera IS NULL OR camera_id = $camera)"""
-_EVENTS: Final = IN_INTERVAL.format(time="time")
-_STAYS: Final = IN_INTERVAL.format(time="enter_time")
+_EVENTS: Final = _IN_INTERVAL.format(time="time")
+_STAYS: Final = _IN_INTERVAL.format(time="enter_time")
 _TRACKS: Final = """site_id = $site AND date BETWEEN $first_day - 1 AND $last_day
       AND first_time < make_timestamptz($end_us) AND last_time >= make_timestamptz($start_us)
       AND ($camera IS NULL OR camera_id = $camera)"""
@@ -71,7 +66,9 @@ def footfall(lake: Lake, question: Question, by: Grain = "hour", line_id: str | 
     starts = bucket_starts(question, by)
     rows = lake.rows(
         f"""SELECT line_id, bucket.start_us,
-               {_CROSSED}
+               count(*) FILTER (direction = 'in' AND NOT turned_back) AS entries,
+               count(*) FILTER (direction = 'out' AND NOT turned_back) AS exits,
+               count(*) FILTER (turned_back) AS turned_back
         FROM line_crossings ASOF JOIN (SELECT unnest($starts::BIGINT[]) AS start_us) bucket
           ON epoch_us(time) >= bucket.start_us
         WHERE {_EVENTS} AND ($line IS NULL OR line_id = $line)
@@ -145,7 +142,9 @@ def stats(lake: Lake, question: Question) -> Stats:
         question.params,
     )[0]
     crossed = lake.rows(
-        f"""SELECT {_CROSSED}
+        f"""SELECT count(*) FILTER (direction = 'in' AND NOT turned_back) AS entries,
+               count(*) FILTER (direction = 'out' AND NOT turned_back) AS exits,
+               count(*) FILTER (turned_back) AS turned_back
         FROM line_crossings WHERE {_EVENTS}""",
         question.params,
     )[0]
@@ -178,11 +177,6 @@ class ZoneSummary:
     survival_p90_dwell_s: float | None = None
 
 
-_DWELL_SURVIVAL: Final = survival_tables(
-    "stays", ["zone_id"], "dwell_s", "NOT censored", {"survival_median_dwell_s": 0.5, "survival_p90_dwell_s": 0.9}
-)
-
-
 def zone_summary(lake: Lake, question: Question, zone_ids: tuple[str, ...]) -> list[ZoneSummary]:
     """One summary per asked zone, in that order."""
     rows = lake.rows(
@@ -190,7 +184,19 @@ def zone_summary(lake: Lake, question: Question, zone_ids: tuple[str, ...]) -> l
             SELECT zone_id, dwell_s, censored, run_id, session_id, identity_id, camera_id, local_id
             FROM zone_visits LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)
             WHERE {_STAYS} AND list_contains($zones, zone_id)
-        ), {_DWELL_SURVIVAL}
+        ), lengths AS (
+            SELECT zone_id, dwell_s, count(*) FILTER (NOT censored) AS ended, count(*) AS stays
+            FROM stays GROUP BY zone_id, dwell_s
+        ), at_risk AS (
+            SELECT *, sum(stays) OVER (PARTITION BY zone_id ORDER BY dwell_s DESC) AS still_inside FROM lengths
+        ), survival AS (
+            SELECT *, product(1 - ended / still_inside) OVER (PARTITION BY zone_id ORDER BY dwell_s) AS share
+            FROM at_risk
+        ), estimates AS (
+            SELECT zone_id, min(dwell_s) FILTER (share <= 0.5 + 1e-9) AS survival_median_dwell_s,
+                   min(dwell_s) FILTER (share <= 0.1 + 1e-9) AS survival_p90_dwell_s
+            FROM survival GROUP BY zone_id
+        )
         SELECT zone_id, count(*) AS visits, count(*) FILTER (censored) AS censored,
                count(DISTINCT (run_id, session_id, identity_id)) FILTER (identity_id IS NOT NULL)
                + count(DISTINCT (run_id, camera_id, local_id)) FILTER (identity_id IS NULL) AS people,

@@ -172,13 +172,15 @@ def _camera_coverage(camera_id: str, row: dict[str, Any] | None, asked: int) -> 
     )
 
 
-def bucket_starts(question: Question, grain: Grain, most: int = MAX_BUCKETS) -> list[int]:
+def bucket_starts(question: Question, grain: Grain) -> list[int]:
     """Starts of the minutes, local hours or business days that the interval touches; the first is cut to it."""
     starts, at = [], question.start_us
     while at < question.end_us:
         starts.append(at)
-        if len(starts) > most:
-            raise QueryError(f"the interval has more than {most} {grain}s: ask for a shorter one or a coarser grain")
+        if len(starts) > MAX_BUCKETS:
+            raise QueryError(
+                f"the interval has more than {MAX_BUCKETS} {grain}s: ask for a shorter one or a coarser grain"
+            )
         at = _next_start(at, grain, question.day)
     return starts
 

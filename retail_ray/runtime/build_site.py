@@ -81,8 +81,9 @@ def _entrance(site: Site, line: Line) -> Entrance | None:
 
 def build_journey_host(plan: RunPlan) -> JourneyHost:
     """What the coordinator derives of every epoch before it is published."""
-    visits = plan.site.visits
-    settings = JourneySettings(plan.site.business_day, visits.visit_gap_s, visits.bridge_gap_s)
+    site, visits = plan.site, plan.site.visits
+    outside = frozenset(zone.id for zone in site.zones if zone.kind == "outside")
+    settings = JourneySettings(site.business_day, visits.visit_gap_s, visits.bridge_gap_s, outside)
     return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
 
 
