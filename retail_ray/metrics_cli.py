@@ -127,10 +127,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table()
-    for name in rows[0] if rows else ():
+    columns = [name for name in (rows[0] if rows else ()) if name != "to"]
+    for name in columns:
         table.add_column(name.replace("_", " "), justify="right")
     for row in rows:
-        table.add_row(*map(_cell, row.values()))
+        table.add_row(row["from"][:16], *(_cell(row[name]) for name in columns[1:]))
     Console().print(table)
 
 

@@ -9,8 +9,8 @@ from retail_ray.lake.metrics import METRICS
 _INTRODUCTION = """
 # Metrics
 
-Every metric once: what is counted, in which unit, and how it may be asked for. The HTTP API (`GET /v1/metrics`) and the
-command line are made from the same registry:
+Every metric once: what is counted, in which unit, and how it may be asked for. The HTTP API
+(`GET /v1/metrics`) and the command line are made from the same registry:
 
 ```sh
 retail-ray metrics list
@@ -21,18 +21,21 @@ retail-ray metrics ask zone_visits --site site.yaml --from 2026-03-02 --by zone,
 
 In Python: `from retail_ray.lake.metric_answers import ask`.
 
-- `grain` cuts the interval into minutes, local hours or business days. `by` groups: `hour` is the hour of the day, `day` the
-  business day, `weekday` 1 (Monday) to 7. Neither: one row for the interval. A minute, hour or day without anything has
-  a row with zeros.
+- `grain` cuts the interval into minutes, local hours or business days. `by` groups: `hour` is the hour of the day,
+  `day` the business day, `weekday` 1 (Monday) to 7. Neither: one row for the interval. A minute, hour or day in which
+  nothing happened has a row with zeros.
 - Events count by their instant, stays and visits by their beginning. Every row has `interval_share`: the share of its
-  camera-minutes that was analysed; of its own camera where rows are by camera. A row of little coverage counts too few.
-- *Measured*: from tracklets and lanes, no recognition needed. *Estimated*: rests on recognising people. *Inferred*: rests on a rule
-  that may be wrong for one person.
-- `staff=exclude` leaves out identities whose staff probability reaches 0.5. Then measured metrics rest on recognition, too.
-- *Additive* values may be summed over buckets; others must be asked for anew. Shares, medians and people never are.
-- Kaplan-Meier estimates use stays that were cut off as "at least so long". They are exact where being cut off has nothing to do
-  with how long the stay would have been.
+  camera-minutes that was analysed; of its own camera where rows are by camera. Little coverage means that too few are
+  counted.
+- *Measured*: from tracklets and lanes, without recognising people. *Estimated*: rests on recognising people.
+  *Inferred*: rests on a rule that may be wrong for one person.
+- `staff=exclude` leaves out identities whose staff probability reaches 0.5. Then measured metrics rest on recognition,
+  too.
+- *Additive* values may be summed over buckets; others must be asked for anew. Shares, medians and people never may.
+- Kaplan-Meier estimates take stays that were cut off as "at least so long". They are right where being cut off has
+  nothing to do with how long the stay would have been.
 - The version of a metric rises whenever the same data would give other values.
+- Sales of tills are imported with `retail-ray pos import`, see [pos.md](pos.md).
 """
 
 

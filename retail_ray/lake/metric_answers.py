@@ -125,10 +125,8 @@ def sql_of(asked: Metric, by: Sequence[Group] = (), staff: Staff = "include") ->
         values += [f"any_value({name}) AS {name}" for name in asked.survival.shares]
         joined = f" LEFT JOIN estimates USING ({', '.join(keys)})"
     columns = ", ".join(keys)
-    return (
-        "WITH " + ",\n".join(tables) + f"\nSELECT {columns},\n    " + ",\n    ".join(values)
-        + f"\nFROM placed{joined} GROUP BY {columns}"
-    )  # fmt: skip
+    text = "WITH " + ",\n".join(tables) + f"\nSELECT {columns},\n    " + ",\n    ".join(values)
+    return re.sub(r" +$", "", f"{text}\nFROM placed{joined} GROUP BY {columns}", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
