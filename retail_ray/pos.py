@@ -157,7 +157,8 @@ def _join_days(
 def _join_day(
     day: date, rows: Sequence[Transaction], services: Sequence[Service], settings: ClockSettings, version: int
 ) -> tuple[list[Conversion], list[LaneClock]]:
-    names = sorted({row.lane_id for row in (*rows, *services) if row.lane_id is not None})
+    lanes = {row.lane_id for row in rows} | {row.lane_id for row in services}
+    names = sorted(name for name in lanes if name is not None)
     number: dict[str | None, int] = {name: place for place, name in enumerate(names)} | {None: ANY_LANE}
     lane = np.array([number[row.lane_id] for row in rows], np.int64)
     paid = Paid(np.array([row.time_us for row in rows], np.int64), lane)

@@ -155,7 +155,9 @@ class _Cells:
                 replace(question, start_us=start, end_us=end) for start, end in pairwise([*starts, question.end_us])
             ]
             starts = [start for day in days for start in bucket_starts(day, "hour")]
-        names = [tuple((group, _name(group, start, question)) for group in times) for start in starts]
+        names: list[_Label] = [
+            tuple((str(group), _name(group, start, question)) for group in times) for start in starts
+        ]
         labels = sorted(set(names))
         cell = {label: number for number, label in enumerate(labels)}
         return cls(starts, [cell[name] for name in names], labels, [whole] * len(labels))
@@ -224,11 +226,12 @@ def _rows(lake: Lake, question: Question, asked: _Asked, cells: _Cells, found: _
     rows = []
     shares = _shares(lake, question, asked, cells, found)
     for cell, *names in _all_keys(asked, cells, found):
-        group = dict(zip(asked.columns, names, strict=True))
+        (start_us, end_us), group = cells.spans[cell], dict(zip(asked.columns, names, strict=True))
         values = found.get((cell, *names), {})
         rows.append(
             MetricRow(
-                *cells.spans[cell],
+                start_us,
+                end_us,
                 dict(cells.labels[cell]) | group,
                 {value.name: values.get(value.name, value.empty) for value in asked.metric.values},
                 shares[group.get("camera_id")][cell],
