@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Final
 from retail_ray.core.retail_records import Conversion, Transaction
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.codecs import RowContext
-from retail_ray.lake.epochs import Stage, publish, recover
-from retail_ray.lake.runs import RunRecord, begin_run, exclusive
+from retail_ray.lake.epochs import Stage, last_commit, publish, recover
+from retail_ray.lake.runs import RunRecord, begin_run, exclusive, runs
 from retail_ray.lake.views import Lake
 
 _WRITER: Final = "pos"
@@ -34,9 +34,14 @@ class Service:
     leave_us: int
 
 
-def one_import(lake_root: Path, site_id: str) -> AbstractContextManager[None]:
-    """Keep other imports of this site out; analysis of its cameras goes on."""
-    return exclusive(lake_root, f"{site_id}.pos")
+@contextmanager
+def one_import(lake_root: Path, site_id: str) -> Iterator[None]:
+    """Keep other imports of this site out, and remove what one that was cut off left; analysis of cameras goes on."""
+    with exclusive(lake_root, f"{site_id}.{_WRITER}"):
+        for run in runs(lake_root, site_id):
+            if run.run_id.startswith(f"{_WRITER}.") and last_commit(lake_root, run.run_id) is None:
+                recover(lake_root, run.run_id)
+        yield
 
 
 def transactions_of(lake: Lake, site_id: str, days: Sequence[date]) -> list[Transaction]:
@@ -104,7 +109,6 @@ def publish_import(
     times_us = [row.till_us for row in conversions]
     run = RunRecord(run_id, site_id, config_version, command, (), min(times_us), "complete", max(times_us))
     begin_run(lake_root, run)
-    recover(lake_root, run_id)
     context = RowContext(site_id, run_id, config_version)
     stage = Stage(lake_root, context, _WRITER, day)
     entries = [

@@ -1,4 +1,4 @@
-"""Every metric against a count in plain Python over the same lake, and against the questions that ask for it otherwise."""
+"""Every metric against a count in plain Python over the same lake, and against the other questions that ask for it."""
 
 from __future__ import annotations
 
