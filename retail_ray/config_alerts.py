@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from string import Formatter
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -90,7 +91,17 @@ class AlertRule(Section):
 def _sink_url(url: str) -> str:
     if scheme(url) not in SINK_SCHEMES:
         raise ValueError("write an http://, https://, mqtt:// or mqtts:// address")
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("the address names no host, or no usable port")
     return url
+
+
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not (name and f"{name}{value}".isascii() and f"{name}{value}".isprintable()):
+            raise ValueError(f"header {name!r}: write printable ASCII")
+    return headers
 
 
 class AlertSink(Section):
@@ -101,7 +112,9 @@ class AlertSink(Section):
         repr=False,
         description="http(s)://… of a webhook, or mqtt(s)://[user:password@]host[:port]; secrets as ${VAR}",
     )
-    headers: dict[str, str] = Field(default={}, repr=False, description="further headers of a webhook's request")
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
+        default={}, repr=False, description="further headers of a webhook's request"
+    )
     topic: Annotated[str, AfterValidator(_topic)] = Field(
         default="retail-ray/{site}/alerts/{rule}",
         min_length=1,

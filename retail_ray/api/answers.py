@@ -181,6 +181,22 @@ class Answers:
             )
         return models.ResetAnswer(session_id=session_id, reset_time=self._local(now_us), deleted_rows=0)
 
+    def lake(self) -> Lake:
+        """The opened lake."""
+        return self._open()
+
+    def question(self, query: IntervalQuery) -> Question:
+        """The question that a query's interval asks."""
+        return self._question(query)
+
+    def about(self, found: Coverage) -> dict[str, Any]:
+        """Interval and coverage, as every answer has them."""
+        return self._about(found)
+
+    def local(self, time_us: int) -> datetime:
+        """Event time as the shop's clocks show it."""
+        return self._local(time_us)
+
     def _open(self) -> Lake:
         with self._lock:
             if self._lake is None:

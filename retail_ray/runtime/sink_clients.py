@@ -21,7 +21,7 @@ class SinkClient(Protocol):
     """Takes one alert after the other."""
 
     def send(self, message: AlertMessage) -> None:
-        """Returns once the other side has it; DeliveryError where it may work later, RefusedError where it never will."""
+        """Return once the other side has it; DeliveryError: later perhaps, RefusedError: never."""
         ...
 
     def close(self) -> None: ...

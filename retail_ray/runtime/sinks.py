@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from retail_ray.config_alerts import AlertSink
-from retail_ray.core.errors import DeliveryError, RefusedError, RetailRayError
+from retail_ray.core.errors import DeliveryError, LakeError, RefusedError, RetailRayError
 from retail_ray.lake.epochs import Commit
 from retail_ray.runtime.alert_messages import AlertMessage
 from retail_ray.runtime.outbox import Outbox
@@ -69,8 +69,7 @@ class Courier:
         self._thread.join(min(1.0, self._sink.timeout_s))
         if not self._thread.is_alive():
             self._client.close()
-        rows = [entry.rows for commit in self._outbox.pending() for entry in commit.files if entry.table == "alerts"]
-        self.status.waiting = sum(rows)
+        self.status.waiting = self._count_waiting()
         if self.status.waiting:
             self._notice(
                 f"alert sink '{self._sink.id}': {self.status.waiting} alerts are not delivered; the next run of this "
@@ -78,15 +77,25 @@ class Courier:
             )
         return self.status
 
+    def _count_waiting(self) -> int:
+        try:
+            commits = list(self._outbox.pending())
+        except LakeError:
+            return 0
+        return sum(entry.rows for commit in commits for entry in commit.files if entry.table == "alerts")
+
     def _deliver_all(self) -> None:
         while not self._given_up.is_set():
             self._work.wait()
             self._work.clear()
             # Asked before the last look, so that nothing comes between the look and the end.
             ending = self._ending.is_set()
-            for commit in self._waiting():
-                if not self._deliver(commit):
-                    return
+            try:
+                for commit in self._waiting():
+                    if not self._deliver(commit):
+                        return
+            except LakeError as error:
+                self._failed(error)
             if ending:
                 return
 
@@ -104,14 +113,11 @@ class Courier:
 
     def _deliver(self, commit: Commit) -> bool:
         """False where the run has ended and nobody waits any longer."""
-        try:
-            messages = [AlertMessage(commit.site_id, commit.run_id, alert) for alert in self._outbox.alerts(commit)]
-            for message in messages:
-                if message.is_at_least(self._sink.min_severity) and not self._insist(message):
-                    return False
-            self._outbox.cross_off(commit)
-        except RetailRayError as error:  # the lake's: trying again cannot help, the run will tell of it
-            self._failed(error)
+        for alert in self._outbox.alerts(commit):
+            message = AlertMessage(commit.site_id, commit.run_id, alert)
+            if message.is_at_least(self._sink.min_severity) and not self._insist(message):
+                return False
+        self._outbox.cross_off(commit)
         return True
 
     def _insist(self, message: AlertMessage) -> bool:
@@ -120,21 +126,26 @@ class Courier:
             try:
                 self._client.send(message)
             except RefusedError as error:
-                self.status.refused += 1
-                self._failed(error)
+                self._refused(error)
                 return True
             except DeliveryError as error:
                 self._failed(error)
-                if self._ending.is_set():
-                    pause_s = self._sink.retry_s
-                    self._given_up.wait(pause_s)
-                else:
-                    self._ending.wait(pause_s)
+                self._pause(pause_s)
                 pause_s = min(2 * pause_s, self._sink.retry_most_s)
             else:
                 self._delivered()
                 return True
         return False
+
+    def _pause(self, pause_s: float) -> None:
+        """At the end of a run nobody waits for long pauses."""
+        if self._ending.wait(pause_s):
+            self._given_up.wait(self._sink.retry_s)
+
+    def _refused(self, error: RefusedError) -> None:
+        if not self.status.refused:
+            self._notice(str(error))
+        self.status.refused += 1
 
     def _failed(self, error: Exception) -> None:
         self.status.failures += 1
