@@ -73,7 +73,10 @@ def test_one_key_for_several_subjects_is_open_while_one_of_them_holds() -> None:
     told = []
     for at_s, (one, two) in enumerate([(5, 0), (5, 5), (0, 5), (0, 0)]):
         told += engine.update(at_s * S, [Reading("queue_length", "a", one), Reading("queue_length", "b", two)])
-    assert [(alert.time_us // S, alert.state, alert.lane_id) for alert in told] == [(0, "raised", "a"), (3, "cleared", "a")]
+    assert [(alert.time_us // S, alert.state, alert.lane_id) for alert in told] == [
+        (0, "raised", "a"),
+        (3, "cleared", "a"),
+    ]
 
 
 def test_crossings_are_counted_over_the_rules_own_time() -> None:
@@ -150,7 +153,9 @@ steps = st.lists(
         st.lists(
             st.builds(Reading, st.just("queue_length"), st.sampled_from("ab"), st.integers(0, 8).map(float))
             | st.builds(Reading, st.just("entries"), st.just("door"), st.just(0.0))
-            | st.builds(Reading, st.just("dwell_s"), st.sampled_from("xy"), st.integers(0, 9).map(float), st.booleans()),
+            | st.builds(
+                Reading, st.just("dwell_s"), st.sampled_from("xy"), st.integers(0, 9).map(float), st.booleans()
+            ),
             max_size=4,
         ),
         st.integers(0, 2),
@@ -182,7 +187,7 @@ def test_splitting_the_readings_anywhere_changes_nothing(
 @settings(max_examples=100, deadline=None)
 @given(steps)
 def test_of_each_key_raised_and_cleared_take_turns_and_respect_the_cooldown(
-    stream: list[tuple[int, list[Reading], int]]
+    stream: list[tuple[int, list[Reading], int]],
 ) -> None:
     engine, now_us, told = AlertEngine(RULES, HOURS), NINE_US - 20 * S, list[Alert]()
     for pause_us, readings, crossings in stream:
