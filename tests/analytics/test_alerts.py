@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,8 @@ def lengths(rule: AlertRule, values: Sequence[tuple[float, float]], subject: str
         ({"clear": 5.0}, [(0, 5), (1, 4)], [(0, "raised"), (1, "cleared")]),
         ({"for_s": 2.0}, [(0, 5), (1, 5), (1.5, 4), (2, 5), (3, 5), (4, 5)], [(4, "raised")]),  # it begins anew
         ({"for_s": 2.0}, [(0, 5), (1, 4), (2, 4)], []),
-        ({"cooldown_s": 10.0}, [(0, 5), (1, 0), (2, 5), (9, 5), (10, 5)], [(0, "raised"), (1, "cleared"), (10, "raised")]),
+        ({"cooldown_s": 10.0}, [(0, 5), (1, 0), (2, 5), (9, 5), (10, 5)],
+         [(0, "raised"), (1, "cleared"), (10, "raised")]),
         ({"cooldown_s": 10.0}, [(0, 5), (1, 0), (2, 5), (3, 0), (20, 0)], [(0, "raised"), (1, "cleared")]),
         ({"operator": "<", "threshold": 2.0, "clear": 4.0}, [(0, 2), (1, 1), (2, 3), (3, 4)],
          [(1, "raised"), (3, "cleared")]),
@@ -101,7 +103,7 @@ def test_anybody_in_the_stock_room_outside_opening_hours() -> None:
         (-60, "raised"), (0, "cleared"), (661, "raised"),
     ]  # fmt: skip
     assert engine.wake_us() == NINE_US + 24 * 3600 * S  # it looks again at opening, whatever comes
-    with pytest.raises(ConfigError, match="'night'.*opening hours"):
+    with pytest.raises(ConfigError, match=r"'night'.*opening hours"):
         AlertEngine([rule]).update(0, [Reading("zone_occupancy", "stock", 1)])
 
 
@@ -200,7 +202,7 @@ def test_of_each_key_raised_and_cleared_take_turns_and_respect_the_cooldown(
         assert [alert.state for alert in mine] == (["raised", "cleared"] * len(mine))[: len(mine)]
         assert mine[-1].state == "cleared"  # the end of the data leaves nothing open
         raised = [alert for alert in mine if alert.state == "raised"]
-        for before, after in zip(raised, raised[1:], strict=False):
+        for before, after in pairwise(raised):
             assert after.time_us - before.time_us >= cooldown_s[after.rule_id] * S
 
 

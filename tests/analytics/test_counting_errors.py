@@ -162,10 +162,11 @@ def test_box_clipped_before_its_foot_point_is_taken() -> None:
     far_m, near_m, still = 6.0, 2.3, 120
     depth_m = np.concatenate([np.linspace(far_m, near_m, 60), np.full(still, near_m), np.linspace(near_m, far_m, 60)])
     boxes_px = clip(boxes_of(view, np.column_stack([np.full(len(depth_m), 0.3), depth_m])), FRAME_HW)
+    sure, person = np.ones(1, np.float32), np.zeros(1, np.int32)
     results = [
-        FrameResult(Frame(n, n * S // 10), Detections(box[None], np.ones(1, np.float32), np.zeros(1, np.int32)), tracks_of(box[None]))
+        FrameResult(Frame(n, n * S // 10), Detections(box[None], sure, person), tracks_of(box[None]))
         for n, box in enumerate(boxes_px)
-    ]  # fmt: skip
+    ]
     locate(results, FootFinder(view, FRAME_HW, FootMemory()))
     zone = ZoneSettings("below", ((-2.0, 1.5), (2.0, 1.5), (2.0, 2.8), (-2.0, 2.8)))
     rows = work(shop(zone=zone), [observations("cam", results, Embeddings.none())], 60)
@@ -179,7 +180,7 @@ def test_box_clipped_before_its_foot_point_is_taken() -> None:
 
 
 def test_semantics_changed_by_an_update() -> None:
-    """Hand-made walks and what they have always meant, with every default: to change a row here is to change history."""
+    """Hand-made walks and what they have always meant, with every default: another row here is another history."""
     seen = [
         *walk(1, lambda t: (1.0, t - 10), 5, 20.8),  # in at 10 s, at the shelf from 11 s on
         *walk(2, lambda t: (2.0, 0.5 - abs(t - 30.25)), 28, 32.5),  # out after a moment inside: a turn-back

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from click.testing import CliRunner
 from retail_ray.cli import main
 from retail_ray.config import Site
 from retail_ray.config_file import parse_site
+from retail_ray.core.alert_metrics import ALERT_METRICS, CAMERA_RULE_IDS
 from retail_ray.core.retail_records import Alert, Severity
 from retail_ray.lake.epochs import publish
 from retail_ray.runtime.attempt import Attempt, Outcome
 from retail_ray.runtime.options import JobOptions
 from retail_ray.runtime.plan import RunPlan
 from retail_ray.runtime.sinks import AlertSinks
+from tests.conftest import ROOT
 from tests.runtime.alert_receivers import Webhook, broker, free_port, subscriber
 from tests.runtime.scripted import PowerCutError, ScriptedCrew, person, scripted_site
 
@@ -52,7 +56,11 @@ class Committer:
         self.sinks = AlertSinks(plan, self.notices.append)
 
     def commit(self, *alerts: Alert) -> None:
-        entries = self.plan.stage("site").write_records("alerts", alerts, self.epoch)
+        """Alerts about a camera are written by the camera, as those of its view are."""
+        entries = []
+        for writer in ("door", "site"):
+            mine = [alert for alert in alerts if (alert.camera_id or "site") == writer]
+            entries += self.plan.stage(writer).write_records("alerts", mine, self.epoch)
         self.sinks.committed(publish(self.plan.lake, self.plan.context, self.epoch, entries))
         self.epoch += 1
 
@@ -72,10 +80,11 @@ def test_a_webhook_gets_every_committed_alert_in_order(tmp_path: Path) -> None:
         with job.sinks.at_work():
             job.commit(alert(2), alert(1, value=float("nan")))
             job.commit()
-            job.commit(alert(9, "cleared"))
+            job.commit(alert(9, "cleared"), replace(alert(5), camera_id="door", dedup_key="camera_moved:door"))
         (status,) = job.sinks.statuses
-        assert (status.delivered, status.failures, status.waiting, job.notices) == (3, 0, 0, [])
-        assert keys(hook.taken.items) == [key(1), key(2), key(9)]
+        assert (status.delivered, status.failures, status.waiting, job.notices) == (4, 0, 0, [])
+        moved = f"camera_moved:door@{START_US + 5 * S}"
+        assert keys(hook.taken.items) == [key(1), key(2), moved, key(9)]
         _, body, headers = hook.asked.items[0]
         assert headers["Idempotency-Key"] == key(1)
         assert headers["X-Shop"] == "1"
@@ -190,9 +199,11 @@ def crowd(cut_at: int | None = None) -> Callable[[int, object], None]:
     return before_commit
 
 
-def visit_run(folder: Path, sink: dict[str, Any], cut_at: int | None, rules: list[dict[str, Any]]) -> Outcome:
+def visit_run(
+    folder: Path, sink: dict[str, Any], cut_at: int | None, rules: list[dict[str, Any]], **changes: Any
+) -> Outcome:
     """Two people in the zone from 12 s to 38 s of a minute in epochs of 10 s."""
-    site = site_with(folder, sink, alerts=rules)
+    site = site_with(folder, sink, alerts=rules, **changes)
     seen = [row for n in (1, 2) for row in person(n, n, 12, 38, lambda t, n=n: (2.0 + n, 6.0), START_US)]
     plan = RunPlan(site, site.run_id(), live=False)
     crew = ScriptedCrew(plan, {"door": seen}, (START_US, START_US + 60 * S), crowd(cut_at))
@@ -274,3 +285,26 @@ def test_the_command_tries_each_sink_and_sends_what_waits(tmp_path: Path) -> Non
     site_path.write_text(yaml.safe_dump(document))
     none = runner.invoke(main, ["alerts", "test", "--site", str(site_path)])
     assert (none.exit_code, "alert_sinks: none are given" in none.output) == (2, True)
+
+
+def test_the_worked_example_of_the_documentation_is_true(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    shown = json.loads(text.split("```json\n")[1].split("```")[0])
+    secrets = {"HOOK_TOKEN": "s3cret", "MQTT_PASSWORD": "s3cret"}
+    document = yaml.safe_dump({"site": "shop", "timezone": "UTC", "cameras": [{"id": "a", "uri": "a.mp4"}], **example})
+    document = document.replace("bread", "shelf") + "zones: [{id: shelf, camera: a, px: [[0, 0], [9, 0], [9, 9]]}]\n"
+    assert [sink.kind for sink in parse_site(document, tmp_path / "site.yaml", secrets).alert_sinks] == [
+        "webhook",
+        "mqtt",
+    ]
+    with Webhook() as hook:
+        sink = {"id": "guard", "url": f"http://127.0.0.1:{hook.port}", "min_severity": "critical"}
+        visit_run(tmp_path, sink, None, example["alerts"], opening_hours=example["opening_hours"])
+        raised, cleared = without_run(hook.taken.items)
+    assert raised == shown
+    assert (cleared["state"], cleared["dedup_key"]) == ("cleared", shown["dedup_key"])
+    for name, metric in ALERT_METRICS.items():
+        about = "the site" if metric.subject == "site" else f"each {metric.subject}"
+        assert f"| `{name}` | {about} | {metric.unit} | {metric.meaning} |" in text
+    assert all(f"`{rule_id}`" in text for rule_id in CAMERA_RULE_IDS)
