@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retail_ray.alerts_cli import alerts
 from retail_ray.calibrate_cli import calibrate
 from retail_ray.config import Site, lake_folder
 from retail_ray.config_file import json_schema, load_site, place
@@ -246,6 +247,7 @@ def _on_interrupt(stop: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
+main.add_command(alerts)
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from retail_ray.config_alerts import AlertRule, AlertSink
 from retail_ray.config_base import Identifier, Point, Section
 from retail_ray.config_models import Models
+from retail_ray.config_opening_hours import LocalTime, Occupancy, OpeningWeek
 from retail_ray.config_references import require_references
 from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
 from retail_ray.core.polygons import check_polygon
@@ -29,13 +31,6 @@ def _known_timezone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValueError(f"'{name}' is no IANA timezone, e.g. 'Europe/Rome'") from error
     return name
-
-
-def _quoted_time(value: object) -> object:
-    """YAML reads 12:00 without quotes as the number 720."""
-    if isinstance(value, str | time):
-        return value
-    raise ValueError('write the time in quotes, e.g. "12:00"')
 
 
 def lake_folder(path: str) -> str:
@@ -269,7 +264,7 @@ class Site(Section):
 
     site: Identifier = Field(description="id of the store")
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(description="IANA name, e.g. Europe/Rome")
-    day_start: Annotated[time, BeforeValidator(_quoted_time)] = Field(
+    day_start: LocalTime = Field(
         default=time(0, 0), description='local time at which a business day begins, in quotes: "12:00"'
     )
     lake: Annotated[str, AfterValidator(lake_folder)] = Field(
@@ -286,6 +281,12 @@ class Site(Section):
     tracker: TrackerSettings = TrackerSettings()
     identity: Identity = Identity()
     visits: Visits = Visits()
+    opening_hours: OpeningWeek | None = Field(
+        default=None, description="when the shop is open; resets the count of people inside and rules some alerts"
+    )
+    occupancy: Occupancy = Occupancy()
+    alerts: list[AlertRule] = Field(default=[])
+    alert_sinks: list[AlertSink] = Field(default=[])
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
@@ -316,9 +317,8 @@ class Site(Section):
         """JSON-ready settings that can change a result."""
         resources = {"num_gpus", "num_cpus", "replicas", "threads"}
         models = dict.fromkeys(("detector", "embedder", "segmenter"), resources)
-        content = self.model_dump(
-            mode="json", exclude={"lake": True, "simulated": True, "cameras": {"__all__": {"uri"}}, "models": models}
-        )
+        unused = {"lake": True, "simulated": True, "alert_sinks": True}
+        content = self.model_dump(mode="json", exclude={**unused, "cameras": {"__all__": {"uri"}}, "models": models})
         kept = ("epoch_s", "live_epoch_s", "chunk_frames")
         content["runtime"] = {name: content["runtime"][name] for name in kept}
         return content

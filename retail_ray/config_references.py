@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from retail_ray.core.alert_metrics import ALERT_METRICS, CAMERA_RULE_IDS
 from retail_ray.core.time import US_PER_S
 
 if TYPE_CHECKING:
@@ -17,12 +18,22 @@ Location = tuple[int | str, ...]
 Fault = tuple[Location, str]
 # Their names stand in the same places as those of cameras: in file names of the lake and names of actors.
 RESERVED_CAMERA_IDS = ("coordinator", "gallery", "site")
-_LISTS = ("cameras", "lines", "zones", "queues")
+_LISTS = ("cameras", "lines", "zones", "queues", "alerts", "alert_sinks")
+# Where the subjects of alert rules stand.
+_SUBJECTS = {"zone": "zones", "lane": "queues", "line": "lines", "camera": "cameras"}
 
 
 def require_references(site: Site) -> None:
     """Raise pydantic's ValidationError with every fault at its own key."""
-    faults = [*_double_ids(site), *_cameras(site), *_lines(site), *_zones(site), *_ticks(site)]
+    faults = [
+        *_double_ids(site),
+        *_cameras(site),
+        *_lines(site),
+        *_zones(site),
+        *_ticks(site),
+        *_occupancy(site),
+        *_alerts(site),
+    ]
     if faults:
         raise ValidationError.from_exception_data("Site", [_detail(site, at, message) for at, message in faults])
 
@@ -95,6 +106,40 @@ def _ticks(site: Site) -> Iterator[Fault]:
                 ("identity", "tick_s"),
                 f"must divide runtime.{name} ({getattr(site.runtime, name)} s) without rest, as 0.25, 0.5 and 1 do",
             )
+
+
+def _occupancy(site: Site) -> Iterator[Fault]:
+    known = {camera.id for camera in site.cameras}
+    for index, camera_id in enumerate(site.occupancy.inside_cameras):
+        if camera_id not in known:
+            yield ("occupancy", "inside_cameras", index), _unknown_camera(site)
+
+
+def _alerts(site: Site) -> Iterator[Fault]:
+    for index, rule in enumerate(site.alerts):
+        if rule.id in CAMERA_RULE_IDS:
+            yield ("alerts", index, "id"), "every watched camera has this rule by itself; choose another id"
+        if rule.when != "always" and site.opening_hours is None:
+            yield ("alerts", index, "when"), "this site has no opening_hours; give them, or leave this out"
+        if "per_s" in rule.model_fields_set and not ALERT_METRICS[rule.metric].counted:
+            yield ("alerts", index, "per_s"), f"metric {rule.metric} counts no events; leave this out"
+        for place, fault in _subjects(site, index):
+            yield ("alerts", index, *place), fault
+
+
+def _subjects(site: Site, index: int) -> Iterator[Fault]:
+    rule = site.alerts[index]
+    kind = ALERT_METRICS[rule.metric].subject
+    if kind == "site":
+        if rule.subjects:
+            yield ("subjects",), f"metric {rule.metric} is about the whole site; leave this out"
+        return
+    known = [item.id for item in getattr(site, _SUBJECTS[kind])]
+    if not known:
+        yield ("metric",), f"this site has no {_SUBJECTS[kind]}, so that this rule could never speak"
+    for place, subject in enumerate(rule.subjects):
+        if known and subject not in known:
+            yield ("subjects", place), f"there is no such {kind}; known are {', '.join(known)}"
 
 
 def _unknown_camera(site: Site) -> str:

@@ -85,6 +85,86 @@ FAULTS = [
     ("site: town", "runtime: {chunk_frames: 2.5}\nsite: town", 1, "runtime.chunk_frames: write a whole number"),
     ("site: town", "simulated: perhaps\nsite: town", 1, "simulated: write true or false (found 'perhaps')"),
     ("site: town", "models: {detector: 5}\nsite: town", 1, "models.detector: write a mapping with some of the keys"),
+    (
+        "zones:\n",
+        "alerts:\n  - {id: a, metric: zone_occupancy, threshold: 1, subjects: [shelf, till]}\nzones:\n",
+        20,
+        "alerts[0].subjects[1]: there is no such zone; known are shelf (found 'till')",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: wait_s, threshold: 60}]\nsite: town",
+        1,
+        "alerts[0].metric: this site has no queues, so that this rule could never speak",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 60, subjects: [x]}]\nsite: town",
+        1,
+        "alerts[0].subjects: metric occupancy is about the whole site",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 1, when: closed}]\nsite: town",
+        1,
+        "alerts[0].when: this site has no opening_hours",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 5, clear: 6}]\nsite: town",
+        1,
+        "clear (6) must lie at or below the threshold (5)",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 5, per_s: 6}]\nsite: town",
+        1,
+        "alerts[0].per_s: metric occupancy counts no events",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: camera_moved, metric: occupancy, threshold: 5}]\nsite: town",
+        1,
+        "alerts[0].id: every watched camera has this rule by itself",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 5, message: '{people} in'}]\nsite: town",
+        1,
+        "the template knows {rule}, {subject}, {metric}, {severity}, {value}, {threshold}, not {people}",
+    ),
+    (
+        "site: town",
+        "alerts: [{id: a, metric: occupancy, threshold: 5, message: '{value:x}'}]\nsite: town",
+        1,
+        "alerts[0].message: the template cannot be filled",
+    ),
+    ("site: town", "alert_sinks: [{id: a, url: 'smtp://x'}]\nsite: town", 1, "alert_sinks[0].url: write an http://"),
+    ("site: town", "alert_sinks: [{id: a, url: 'mqtt://'}]\nsite: town", 1, "the address names no host"),
+    (
+        "site: town",
+        "alert_sinks: [{id: a, url: 'http://x', headers: {A: 'é'}}]\nsite: town",
+        1,
+        "header 'A': write printable ASCII",
+    ),
+    (
+        "site: town",
+        "alert_sinks: [{id: a, url: 'mqtt://x', topic: 'shop/#'}]\nsite: town",
+        1,
+        "an MQTT topic holds no +, # or NUL",
+    ),
+    (
+        "site: town",
+        "opening_hours: {week: [{days: [mon], opens: 10:00, closes: '20:00'}]}\nsite: town",
+        1,
+        "opening_hours.week[0].opens: write the time in quotes",
+    ),
+    (
+        "site: town",
+        "occupancy: {inside_cameras: [back]}\nsite: town",
+        1,
+        "occupancy.inside_cameras[0]: there is no such camera; known are door",
+    ),
     ("site: town", "models: {detector: {backend: tf}}\nsite: town", 1, "choose 'auto', 'openvino', 'onnxruntime' or"),
     ("site: town", "tracker: {options: {a: [1]}}\nsite: town", 1, "tracker.options.a: write a number, true, false or"),
 ]
@@ -194,3 +274,12 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _is_named_in(field: Any) -> bool:
     return any(getattr(item, "description", None) for item in field.metadata)
+
+
+def test_sinks_change_no_version_and_show_no_secret() -> None:
+    sinks = "alert_sinks: [{id: a, url: 'https://u:s3cret@hooks/T0', headers: {Authorization: s3cret}}]\n"
+    plain, with_sinks = parse_site(VALID, Path("x"), {}), parse_site(sinks + VALID, Path("x"), {})
+    assert with_sinks.config_version == plain.config_version
+    assert "s3cret" not in f"{with_sinks!r} {json.dumps(with_sinks.settings())}"
+    rules = parse_site("alerts: [{id: a, metric: occupancy, threshold: 5}]\n" + VALID, Path("x"), {})
+    assert rules.config_version != plain.config_version

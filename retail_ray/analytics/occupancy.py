@@ -1,7 +1,8 @@
 """People inside, per minute: final line crossings summed since the business day's start, kept plausible.
 
 Occupancy never falls below the people that one inside camera sees at once, nor below zero: what is missing is
-added as a correction and stays added until the day's reset.
+added as a correction and stays added until the day's reset. Some time after closing nobody but those seen is left:
+what the count has more is taken off. Every correction is told.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from retail_ray.core.event_time import Tick
-from retail_ray.core.records import LineCrossing, OccupancyRow
+from retail_ray.core.opening_hours import OpeningHours
+from retail_ray.core.records import (
+    CorrectionReason,
+    LineCrossing,
+    OccupancyCorrection,
+    OccupancyRow,
+    OccupancyStart,
+)
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, minute_of
 
 _SETTLE_US = 10 * US_PER_S
@@ -21,10 +29,17 @@ _SETTLE_US = 10 * US_PER_S
 
 @dataclass(frozen=True, slots=True)
 class OccupancySettings:
-    """day: when counting starts anew. inside_cameras: those that see nothing but the inside of the shop."""
+    """day: when counting starts anew. inside_cameras: those that see nothing but the inside of the shop.
+
+    hours, reset_after_close_s: so long after closing, while still closed, the count is set to the people seen inside.
+    start: what earlier runs counted of the day in which this one begins.
+    """
 
     day: BusinessDay
     inside_cameras: tuple[str, ...] = ()
+    hours: OpeningHours | None = None
+    reset_after_close_s: float = 1800.0
+    start: OccupancyStart | None = None
 
 
 @dataclass(slots=True)
@@ -50,7 +65,16 @@ class OccupancyMeter:
     exits: int = 0
     correction: int = 0
     _day_end_us: int | None = None
+    _reset_us: int | None = None
     _minutes: dict[int, _Minute] = field(default_factory=dict)
+    _corrections: list[OccupancyCorrection] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        start, day = self.settings.start, self.settings.day
+        if start is not None:
+            self.entries, self.exits, self.correction = start.entries, start.exits, start.correction
+            self._day_end_us = day.end_us(day.date_of(start.time_us))
+            self._reset_us = start.time_us
 
     @property
     def inside(self) -> int:
@@ -61,6 +85,11 @@ class OccupancyMeter:
         entries = self.entries + sum(minute.entries for minute in self._minutes.values())
         exits = self.exits + sum(minute.exits for minute in self._minutes.values())
         return entries, exits, max(0, entries - exits + self.correction)
+
+    def take_corrections(self) -> list[OccupancyCorrection]:
+        """Those made since the last call, in order."""
+        made, self._corrections = self._corrections, []
+        return made
 
     def update(self, tick: Tick, crossings: Sequence[LineCrossing], camera_ids: Sequence[str]) -> list[OccupancyRow]:
         """Take in what a tick showed and the crossings that became final in it; give out settled minutes."""
@@ -88,10 +117,10 @@ class OccupancyMeter:
             (minute_us, m.entries, m.exits, m.covered, sorted(m.seen.items()))
             for minute_us, m in sorted(self._minutes.items())
         ]
-        return self.entries, self.exits, self.correction, self._day_end_us, minutes
+        return self.entries, self.exits, self.correction, self._day_end_us, self._reset_us, minutes
 
     def restore(self, state: Any) -> None:
-        self.entries, self.exits, self.correction, self._day_end_us, minutes = state
+        self.entries, self.exits, self.correction, self._day_end_us, self._reset_us, minutes = state
         self._minutes = {
             minute_us: _Minute(entries, exits, covered, dict(seen))
             for minute_us, entries, exits, covered, seen in minutes
@@ -124,18 +153,46 @@ class OccupancyMeter:
             if minute_us + US_PER_MINUTE > until_us:
                 break
             minute = self._minutes.pop(minute_us)
+            seen = max((people for _, people in minute.seen.values()), default=0)
             self._reset_if_new_day(minute_us)
+            self._reset_if_closed(minute_us, seen)
             self.entries += minute.entries
             self.exits += minute.exits
-            seen = max((people for _, people in minute.seen.values()), default=0)
-            self.correction += max(0, seen - self.inside)
+            self._correct(minute_us, "below_zero", max(0, self.inside))
+            self._correct(minute_us, "seen_inside", max(seen, self.inside))
             if minute.covered:
                 rows.append(OccupancyRow(minute_us, self.entries, self.exits, self.inside))
         return rows
 
+    def _correct(self, minute_us: int, reason: CorrectionReason, after: int) -> None:
+        before = self.inside
+        if after != before:
+            self.correction += after - before
+            self._corrections.append(OccupancyCorrection(minute_us, reason, before, after))
+
+    def _reset_if_closed(self, minute_us: int, seen: int) -> None:
+        """Once for each closure, in the first minute that is known behind its reset, be that after opening again."""
+        if self._reset_us is None:
+            self._reset_us = minute_us
+        due_us = self._reset_due_us(minute_us)
+        if due_us is not None and due_us > self._reset_us:
+            self._reset_us = due_us
+            self._correct(minute_us, "closed", min(seen, self.inside))
+
+    def _reset_due_us(self, minute_us: int) -> int | None:
+        """The newest reset at or before this minute; None where there is none, as in a short closure."""
+        hours = self.settings.hours
+        if hours is None:
+            return None
+        now = hours.at(minute_us)
+        closed = now if not now.is_open else hours.at(now.since_us - 1)
+        due_us = closed.since_us + round(self.settings.reset_after_close_s * US_PER_S)
+        return due_us if due_us <= minute_us and due_us < closed.until_us else None
+
     def _reset_if_new_day(self, minute_us: int) -> None:
         if self._day_end_us is not None and minute_us < self._day_end_us:
             return
+        self._correct(minute_us, "day_start", 0)
         self.entries = self.exits = self.correction = 0
         day = self.settings.day
         self._day_end_us = day.end_us(day.date_of(minute_us))

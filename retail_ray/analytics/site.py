@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
 
+from retail_ray.analytics.alerts import AlertEngine, AlertRule, Event, Reading
+from retail_ray.analytics.camera_readings import CameraReadings
 from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
 from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
 from retail_ray.core.errors import ConfigError, DataError
 from retail_ray.core.event_time import BufferCounts, CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
-from retail_ray.core.records import LineCrossing, OccupancyRow, ZoneVisit
+from retail_ray.core.opening_hours import OpeningHours
+from retail_ray.core.records import LineCrossing, OccupancyCorrection, OccupancyRow, ZoneVisit
+from retail_ray.core.retail_records import Alert
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _SEEN_FOR_US = 2 * US_PER_S
 
 
@@ -25,10 +31,22 @@ class SiteRows:
     line_crossings: list[LineCrossing] = field(default_factory=list)
     zone_visits: list[ZoneVisit] = field(default_factory=list)
     occupancy: list[OccupancyRow] = field(default_factory=list)
+    occupancy_corrections: list[OccupancyCorrection] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
     def extend(self, other: SiteRows) -> None:
         for table in fields(self):
             getattr(self, table.name).extend(getattr(other, table.name))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Rules of one site. analysis_fps: frames that each camera owes per second. open_alerts: left by an earlier run."""
+
+    rules: tuple[AlertRule, ...] = ()
+    hours: OpeningHours | None = None
+    analysis_fps: Mapping[str, float] = field(default_factory=dict)
+    open_alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,9 @@ class SiteOperators:
         zones: Sequence[ZoneSettings],
         occupancy: OccupancySettings,
         cameras: Sequence[CameraView],
+        *,
         tick_s: float = 0.5,
+        alerts: AlertSettings | None = None,
     ) -> None:
         self._buffer = WatermarkBuffer(cameras, round(tick_s * US_PER_S))
         _check_names(lines, zones, occupancy, cameras)
@@ -66,6 +86,10 @@ class SiteOperators:
         self._zones = [ZoneTracker(zone) for zone in sorted(zones, key=lambda zone: zone.zone_id)]
         self._occupancy = OccupancyMeter(occupancy)
         self._last_seen_us: dict[tuple[int, int], int] = {}
+        settings = alerts or AlertSettings()
+        self._alerts = AlertEngine(settings.rules, settings.hours)
+        self._alerts.adopt(settings.open_alerts)
+        self._cameras = CameraReadings(cameras, settings.analysis_fps)
 
     @property
     def watermark_us(self) -> int:
@@ -98,6 +122,8 @@ class SiteOperators:
         rows.line_crossings.extend(crossings)
         rows.zone_visits.extend(visit for zone in self._zones for visit in zone.finish())
         rows.occupancy.extend(self._occupancy.finish(crossings))
+        rows.occupancy_corrections.extend(self._occupancy.take_corrections())
+        rows.alerts.extend(self._alerts.finish(self._buffer.worked_until_us))
         return rows
 
     def live(self) -> SiteLive:
@@ -126,12 +152,14 @@ class SiteOperators:
                 [(zone.settings.zone_id, zone.state()) for zone in self._zones],
                 self._occupancy.state(),
                 sorted(self._last_seen_us.items()),
+                self._alerts.state(),
+                self._cameras.state(),
             )
         )
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`; cameras that had ended must be ended again."""
-        version, buffer, lines, zones, occupancy, seen = unpack_state(state)
+        version, buffer, lines, zones, occupancy, seen, alerts, cameras = _parts(state)
         ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones]
         if version != _STATE_VERSION or ([name for name, _ in lines], [name for name, _ in zones]) != ours:
             raise DataError(
@@ -146,6 +174,8 @@ class SiteOperators:
             zone.restore(saved)
         self._occupancy.restore(occupancy)
         self._last_seen_us = dict(seen)
+        self._alerts.restore(alerts)
+        self._cameras.restore(cameras)
 
     def _work(self, tick: Tick, rows: SiteRows) -> None:
         names = self._buffer.camera_ids
@@ -156,16 +186,48 @@ class SiteOperators:
             rows.zone_visits.extend(zone.update(tick, names))
         rows.line_crossings.extend(crossings)
         rows.occupancy.extend(self._occupancy.update(tick, crossings, names))
+        rows.occupancy_corrections.extend(self._occupancy.take_corrections())
         seen = zip(zip(tick.camera.tolist(), tick.local_id.tolist(), strict=True), tick.time_us.tolist(), strict=True)
         self._last_seen_us.update(seen)
         horizon_us = tick.end_us - _SEEN_FOR_US
         self._last_seen_us = {key: time_us for key, time_us in self._last_seen_us.items() if time_us >= horizon_us}
+        if self._alerts.rules:
+            rows.alerts.extend(self._alerts.update(tick.end_us, self._readings(tick), _events(crossings)))
+
+    def _readings(self, tick: Tick) -> list[Reading]:
+        """What alert rules can be about, as of the tick's end: an operator with a new metric adds its readings here."""
+        readings = [Reading("occupancy", "", self._occupancy.current()[2])]
+        for line in self._lines:
+            line_id = line.settings.line_id
+            readings += [Reading("entries", line_id, 0.0), Reading("exits", line_id, 0.0)]
+        for zone in self._zones:
+            zone_id, since_us = zone.settings.zone_id, zone.open_since_us()
+            dwell_s = 0.0 if since_us is None else (tick.end_us - since_us) / US_PER_S
+            readings.append(Reading("zone_occupancy", zone_id, zone.present()))
+            readings.append(Reading("dwell_s", zone_id, dwell_s, grows=since_us is not None))
+        is_over = partial(self._buffer.is_over, time_us=tick.end_us)
+        return [*readings, *self._cameras.update(tick, self._buffer.camera_ids, is_over)]
 
     def _wake_us(self) -> int | None:
         wakes = [self._occupancy.wake_us()]
         wakes += [line.wake_us() for line in self._lines]
         wakes += [zone.wake_us() for zone in self._zones]
+        wakes.append(self._alerts.wake_us())
+        if any(rule.metric == "coverage" for rule in self._alerts.rules):
+            wakes.append(self._cameras.wake_us())
         return min((wake for wake in wakes if wake is not None), default=None)
+
+
+def _events(crossings: Sequence[LineCrossing]) -> list[Event]:
+    """What counted metrics count."""
+    counted = [crossing for crossing in crossings if not crossing.turned_back]
+    return [Event("entries" if c.direction == "in" else "exits", c.line_id, c.time_us) for c in counted]
+
+
+def _parts(state: bytes) -> tuple[Any, ...]:
+    """The parts of a saved state; of another version all but the first are None, to be refused by their reader."""
+    version, *parts = unpack_state(state)
+    return (version, *parts) if version == _STATE_VERSION else (version, None, (), (), None, None, None, None)
 
 
 def _check_names(

@@ -114,6 +114,10 @@ class ZoneTracker:
         """Tracklets with an open stay; one person in two cameras counts twice."""
         return sum(guest.enter_us is not None for guest in self._guests.values())
 
+    def open_since_us(self) -> int | None:
+        """When the oldest open stay began; None where there is none."""
+        return min((guest.enter_us for guest in self._guests.values() if guest.enter_us is not None), default=None)
+
     def state(self) -> Any:
         names = _Guest.__slots__
         return [(key, *(getattr(guest, name) for name in names)) for key, guest in self._guests.items()]

@@ -48,5 +48,13 @@ class QueryError(RetailRayError, ValueError):
     """A question to the lake is malformed or not allowed."""
 
 
+class DeliveryError(RetailRayError, OSError):
+    """A sink did not take an alert, and may take it later; the message names the sink."""
+
+
+class RefusedError(DeliveryError):
+    """A sink will never take this alert."""
+
+
 class StuckError(RetailRayError, TimeoutError):
     """A remote call did not answer in time; the message names camera and chunk."""

@@ -105,6 +105,7 @@ class WatermarkBuffer:
         self.counts = BufferCounts()
         self._start_us = {camera.camera_id: camera.start_us for camera in cameras}
         self._watermark_us = dict(self._start_us)
+        self._last_frame_us: dict[str, int] = {}
         self._dimension: int | None = None
         self._waiting: list[Tick] = []
 
@@ -123,12 +124,20 @@ class WatermarkBuffer:
             self._waiting.append(block)
         camera = observations.camera_id
         self._watermark_us[camera] = max(self._watermark_us[camera], observations.watermark_us)
+        if len(observations.frame_time_us):
+            newest_us = int(observations.frame_time_us.max())
+            self._last_frame_us[camera] = max(self._last_frame_us.get(camera, newest_us), newest_us)
 
     def end(self, camera_id: str) -> None:
         """This camera tells nothing more: it holds nobody back."""
         if camera_id not in self._watermark_us:
             raise DataError(f"camera '{camera_id}' is not of this site; known: {', '.join(self.camera_ids)}")
         self._watermark_us[camera_id] = FOREVER_US
+
+    def is_over(self, camera_id: str, time_us: int) -> bool:
+        """Whether this camera has ended and has no frame at or after `time_us`, which every camera has passed."""
+        ended = self._watermark_us[camera_id] >= FOREVER_US
+        return ended and self._last_frame_us.get(camera_id, time_us - 1) < time_us
 
     def ticks(self, until_us: int, wake_us: Callable[[], int | None] = lambda: None) -> Iterator[Tick]:
         """Work every tick that ends at or before min(until_us, watermark_us), oldest first.

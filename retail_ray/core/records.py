@@ -134,12 +134,40 @@ class ZoneVisit:
 
 @dataclass(frozen=True, slots=True)
 class OccupancyRow:
-    """People inside at the end of a minute: entries minus exits of all counting lines since the day's start."""
+    """People inside at the end of a minute: entries minus exits of all counting lines since the day's start, plus
+    what was corrected since then."""
 
     minute_us: int
     entries: int
     exits: int
     inside: int
+
+
+CorrectionReason = Literal["seen_inside", "below_zero", "closed", "day_start"]
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyCorrection:
+    """The count of people inside was set from `before` to `after`.
+
+    reason: 'seen_inside' a camera saw more at once, 'below_zero' more had left than had come, 'closed' what was left
+    over some time after closing, 'day_start' what was left over when counting began anew.
+    """
+
+    time_us: int
+    reason: CorrectionReason
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyStart:
+    """What was counted of a business day before `time_us`, for a run that goes on from there."""
+
+    time_us: int
+    entries: int
+    exits: int
+    correction: int
 
 
 @dataclass(frozen=True, slots=True)

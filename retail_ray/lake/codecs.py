@@ -18,6 +18,7 @@ from retail_ray.core.records import (
     DetectionRows,
     IdentityEvent,
     LineCrossing,
+    OccupancyCorrection,
     OccupancyRow,
     TrackletRow,
     ZoneVisit,
@@ -58,7 +59,8 @@ class SiteRow:
 
 
 RetailRow = QueueVisit | QueueMinute | HeatCell | Journey | Alert | Transaction | Conversion
-Row = TrackletRow | IdentityEvent | LineCrossing | ZoneVisit | OccupancyRow | RetailRow | CoverageRow | SiteRow
+OccupancyRecord = OccupancyRow | OccupancyCorrection
+Row = TrackletRow | IdentityEvent | LineCrossing | ZoneVisit | OccupancyRecord | RetailRow | CoverageRow | SiteRow
 Record = DetectionRows | Row
 
 _ROW_TYPES: Final[dict[str, type[Any]]] = {
@@ -67,6 +69,7 @@ _ROW_TYPES: Final[dict[str, type[Any]]] = {
     "line_crossings": LineCrossing,
     "zone_visits": ZoneVisit,
     "occupancy": OccupancyRow,
+    "occupancy_corrections": OccupancyCorrection,
     "queue_visits": QueueVisit,
     "queue_metrics": QueueMinute,
     "heat": HeatCell,

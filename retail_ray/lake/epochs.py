@@ -149,6 +149,13 @@ def commits(lake_root: Path, run_id: str) -> list[Commit]:
     return [read_commit(path) for path in _commit_paths(lake_root, run_id)]
 
 
+def commits_after(lake_root: Path, run_id: str, epoch: int) -> Iterator[Commit]:
+    """The commits of a run behind this epoch, in order; earlier ones are not read."""
+    for path in _commit_paths(lake_root, run_id):
+        if int(path.stem) > epoch:
+            yield read_commit(path)
+
+
 def last_commit(lake_root: Path, run_id: str) -> Commit | None:
     paths = _commit_paths(lake_root, run_id)
     return read_commit(paths[-1]) if paths else None

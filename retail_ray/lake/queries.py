@@ -112,7 +112,8 @@ class Occupancy:
 def occupancy(lake: Lake, question: Question) -> Occupancy | None:
     """The newest row of the interval; None where there is none."""
     rows = lake.rows(
-        """SELECT epoch_us(time) AS minute_us, entries, exits, inside FROM occupancy
+        """SELECT epoch_us(time) AS minute_us, entries, exits, greatest(inside, 0) AS inside
+        FROM occupancy
         WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
           AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)
         ORDER BY time DESC, run_id DESC LIMIT 1""",

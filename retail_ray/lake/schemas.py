@@ -169,7 +169,15 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _instant("time", "start of the minute"),
         _column("entries", pa.int64(), "entries since the start of the day", "people"),
         _column("exits", pa.int64(), "exits since the start of the day", "people"),
-        _column("inside", pa.int64(), "entries - exits", "people"),
+        _column("inside", pa.int64(), "entries - exits + corrections since the start of the day", "people"),
+    ),
+    "occupancy_corrections": _table(
+        "occupancy_corrections",
+        "every time the count of people inside was set to another number",
+        _instant("time", "start of the minute whose end is the first with the new number"),
+        _column("reason", _WORD, "seen_inside, below_zero, closed (left over after closing) or day_start"),
+        _column("before", pa.int64(), "people inside by the count", "people"),
+        _column("after", pa.int64(), "people inside from then on", "people"),
     ),
     "queue_visits": _table(
         "queue_visits",

@@ -24,6 +24,7 @@ from retail_ray.runtime.naming import COORDINATOR
 from retail_ray.runtime.options import JobOptions
 from retail_ray.runtime.pace import wall_clock_us
 from retail_ray.runtime.plan import RunPlan
+from retail_ray.runtime.sinks import AlertSinks, SinkStatus
 
 STATUS_EVERY_S = 1.0
 
@@ -37,6 +38,7 @@ class Outcome:
     cameras: list[CameraStatus] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     spans: tuple[CameraSpan, ...] = ()
+    sinks: list[SinkStatus] = field(default_factory=list)
 
 
 class Attempt:
@@ -55,6 +57,7 @@ class Attempt:
         self._committed: Commit | None = None
         self._holes: list[CoverageRow] = []
         self._journeys = build_journey_host(plan)
+        self._sinks = AlertSinks(plan, options.on_notice)
 
     def run(self) -> Outcome:
         """LakeError when another job works on this site in this lake."""
@@ -66,13 +69,20 @@ class Attempt:
         for camera_id, error in errors.items():
             self._failed(camera_id, error)
         self._outcome.spans = tuple(CameraSpan(name, f.start_us, f.end_us, f.fingerprint) for name, f in facts.items())
-        if not facts or self._is_complete():
+        if not facts:
             return self._outcome
+        complete = self._is_complete()
+        with self._sinks.at_work():
+            if not complete:
+                self._work(facts)
+        self._outcome.sinks = self._sinks.statuses
+        return self._outcome
+
+    def _work(self, facts: dict[str, CameraFacts]) -> None:
         self._drive(self._begin(facts))
         self._assess_people()
         self._finish()
         self._tell_status()
-        return self._outcome
 
     def _is_complete(self) -> bool:
         """Register the run and go back to its last commit; true when nothing is left to do."""
@@ -176,6 +186,7 @@ class Attempt:
         if self._committed is None:
             entries += self._first_rows(epoch)
         self._committed = publish(self._plan.lake, self._plan.context, epoch, entries, {"end_us": close.end_us})
+        self._sinks.committed(self._committed)
 
     def _assess_people(self) -> None:
         """Staff and groups show in the whole run only: what they change of its journeys is a last commit, made once."""

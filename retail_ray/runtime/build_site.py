@@ -7,16 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from retail_ray.analytics.alerts import AlertRule
 from retail_ray.analytics.journeys import JourneyBook, JourneySettings
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
-from retail_ray.analytics.site import SiteOperators
+from retail_ray.analytics.site import AlertSettings, SiteOperators
 from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.config import Line, Site, Zone
+from retail_ray.config_alerts import AlertRule as AlertRuleSection
 from retail_ray.core.event_time import CameraView
 from retail_ray.identity.entrances import Entrance
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
+from retail_ray.lake.going_on import counted_today, open_alerts
 from retail_ray.runtime.hosts import GalleryHost, SiteHost
 from retail_ray.runtime.journeys import JourneyHost
 from retail_ray.runtime.naming import COORDINATOR, GALLERY, SITE
@@ -53,10 +56,48 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
     operators = SiteOperators(
         lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
         zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
-        occupancy=OccupancySettings(site.business_day),
+        occupancy=occupancy_settings(plan, starts_us),
         cameras=camera_views(site, starts_us),
+        alerts=alert_settings(plan, starts_us),
     )
     return SiteHost(operators, plan.stage(SITE))
+
+
+def occupancy_settings(plan: RunPlan, starts_us: Mapping[str, int]) -> OccupancySettings:
+    """A live run goes on counting where the runs before it stopped; a recorded one depends on its videos alone."""
+    site, wanted = plan.site, plan.site.occupancy
+    start = counted_today(plan.lake, site.site, site.business_day, min(starts_us.values())) if plan.live else None
+    return OccupancySettings(
+        day=site.business_day,
+        inside_cameras=tuple(camera_id for camera_id in wanted.inside_cameras if camera_id in starts_us),
+        hours=None if site.opening_hours is None else site.opening_hours.hours(site.timezone),
+        reset_after_close_s=wanted.reset_after_close_s,
+        start=start,
+    )
+
+
+def alert_settings(plan: RunPlan, starts_us: Mapping[str, int]) -> AlertSettings:
+    """The rules; a live run takes over what the runs before it left open."""
+    site = plan.site
+    left_open = open_alerts(plan.lake, site.site, site.business_day, min(starts_us.values())) if plan.live else []
+    return AlertSettings(
+        rules=tuple(alert_rule(rule) for rule in site.alerts),
+        hours=None if site.opening_hours is None else site.opening_hours.hours(site.timezone),
+        analysis_fps={camera.id: camera.analysis_fps for camera in site.cameras},
+        open_alerts=tuple(left_open),
+    )
+
+
+def alert_rule(rule: AlertRuleSection) -> AlertRule:
+    """The rule of the configuration as the engine takes it."""
+    same = ("metric", "threshold", "for_s", "cooldown_s", "severity", "per_s", "when", "dedup_key", "message")
+    return AlertRule(
+        rule_id=rule.id,
+        operator=rule.op,
+        clear=rule.threshold if rule.clear is None else rule.clear,
+        subjects=tuple(rule.subjects),
+        **{name: getattr(rule, name) for name in same},
+    )
 
 
 def entrances_of(site: Site) -> list[Entrance]:

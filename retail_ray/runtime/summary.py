@@ -65,6 +65,7 @@ def summarise(lake_root: Path, site: Site, result: JobResult) -> dict[str, Any]:
             "share": None if expected == 0 else round(processed / expected, 4),
         },
         "errors": outcome.errors,
+        "alert_sinks": [asdict(sink) for sink in outcome.sinks],
         "cameras": answers["cameras"],
         "lines": answers["lines"],
         "zones": answers["zones"],

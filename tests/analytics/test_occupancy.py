@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import time
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
 from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer
+from retail_ray.core.opening_hours import OpeningHours, OpenSpan
 from retail_ray.core.records import LineCrossing, OccupancyRow
 from retail_ray.core.time import BusinessDay
 from tests.support.scenes import S, message, walk
@@ -96,3 +99,104 @@ def test_minutes_without_an_analysed_frame_have_no_row_but_keep_their_crossings(
     with_hole = ticks([], 0, 50) + ticks([], 190, 230)
     rows = work(OccupancyMeter(NOON_IST), with_hole, [crossing(20 * S)])
     assert [(r.minute_us // MINUTE, r.inside) for r in rows] == [(0, 1), (3, 1)]
+
+
+WEEK = OpeningHours("UTC", (OpenSpan(tuple(range(7)), time(9), time(20)),))
+NINE_US = 9 * 60 * MINUTE  # of 1970-01-01, UTC
+UTC_DAY = BusinessDay("UTC", time(4))
+
+
+def closed_shop(**changes: object) -> OccupancyMeter:
+    return OccupancyMeter(OccupancySettings(UTC_DAY, **{"hours": WEEK} | changes))  # type: ignore[arg-type]
+
+
+def pieces(*spans_min: tuple[float, float]) -> list[Tick]:
+    """Ticks of frames without people, in minutes after nine o'clock."""
+    return [tick for low, high in spans_min for tick in ticks([], NINE_US / S + low * 60, NINE_US / S + high * 60)]
+
+
+def told(meter: OccupancyMeter) -> list[tuple[float, str, int, int]]:
+    """Corrections as (minute after nine, reason, before, after)."""
+    return [((c.time_us - NINE_US) / MINUTE, c.reason, c.before, c.after) for c in meter.take_corrections()]
+
+
+def test_what_is_left_over_after_closing_is_taken_off_once_and_logged() -> None:
+    meter = closed_shop(reset_after_close_s=600.0)
+    crossings = [crossing(NINE_US + MINUTE), crossing(NINE_US + 2 * MINUTE)]  # nobody is seen to leave
+    crossings.append(crossing(NINE_US + 690 * MINUTE))  # the cleaner, at half past eight in the evening
+    rows = work(meter, pieces((0, 3), (655, 700)), crossings)
+    inside = {(row.minute_us - NINE_US) // MINUTE: row.inside for row in rows}
+    assert (inside[2], inside[669], inside[670], inside[689], inside[690]) == (2, 2, 0, 0, 1)
+    assert told(meter) == [(670, "closed", 2, 0)]
+    assert all(
+        row.entries - row.exits == 2 for row in rows if NINE_US + 5 * MINUTE < row.minute_us < NINE_US + 690 * MINUTE
+    )
+    # Negative control: without opening hours they stay inside.
+    blind = OccupancyMeter(OccupancySettings(UTC_DAY))
+    assert work(blind, pieces((0, 3), (655, 700)), crossings)[-1].inside == 3
+
+
+def test_a_closure_without_video_resets_before_the_first_entry_of_the_next_morning() -> None:
+    meter = OccupancyMeter(OccupancySettings(BusinessDay("UTC", time(12)), hours=WEEK))  # one day holds both
+    crossings = [crossing(NINE_US + 200 * MINUTE), crossing(NINE_US + 24 * 60 * MINUTE + 10 * S)]
+    rows = work(meter, pieces((200, 203), (1440, 1442)), crossings)
+    assert [row.inside for row in rows] == [1, 1, 1, 1, 1]
+    assert told(meter) == [(1440, "closed", 1, 0)]
+
+
+def test_people_who_are_seen_after_closing_stay() -> None:
+    meter = closed_shop(inside_cameras=("cam",), reset_after_close_s=60.0)
+    begin_s = NINE_US / S + 659 * 60
+    seen = ticks([(1, begin_s, begin_s + 400)], begin_s, begin_s + 360)
+    rows = work(meter, seen, [crossing(NINE_US + 659 * MINUTE + n * S) for n in (1, 2, 3)])
+    assert [row.inside for row in rows] == [3, 3, 1, 1, 1, 1]
+    assert told(meter) == [(661, "closed", 3, 1)]
+
+
+def test_a_break_shorter_than_the_wait_resets_nothing() -> None:
+    lunch = OpeningHours(
+        "UTC", (OpenSpan(tuple(range(7)), time(9), time(12)), OpenSpan(tuple(range(7)), time(12, 20), time(20)))
+    )
+    meter = closed_shop(hours=lunch)
+    rows = work(meter, pieces((170, 230)), [crossing(NINE_US + 171 * MINUTE)])
+    assert rows[-1].inside == 1
+    assert told(meter) == []
+
+
+def test_every_correction_is_told_and_accounts_for_the_rows() -> None:
+    meter = OccupancyMeter(OccupancySettings(NOON_IST.day, inside_cameras=("cam",)))
+    begin_s = NOON_US / S - 240
+    crossings = [crossing(NOON_US - 230 * S, "out"), crossing(NOON_US - 100 * S), crossing(NOON_US - 90 * S)]
+    rows = work(meter, ticks([(1, begin_s + 60, begin_s + 120)], begin_s, begin_s + 360), crossings)
+    assert [((c.time_us - NOON_US) // MINUTE, c.reason, c.before, c.after) for c in meter.take_corrections()] == [
+        (-4, "below_zero", -1, 0), (-3, "seen_inside", 0, 1), (0, "day_start", 3, 0),
+    ]  # fmt: skip
+    assert [(row.entries, row.exits, row.inside) for row in rows] == [
+        (0, 1, 0), (0, 1, 1), (2, 1, 3), (2, 1, 3), (0, 0, 0), (0, 0, 0),
+    ]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1500), st.sampled_from(["in", "out"])), max_size=30), st.integers(0, 100))
+def test_never_negative_and_the_rows_are_crossings_plus_corrections(moves: list[tuple[int, str]], cut: int) -> None:
+    """Over a day and a night, with a restart anywhere."""
+    crossings = [crossing(NINE_US + minute * MINUTE, way) for minute, way in sorted(moves)]
+    frames = pieces(*((minute, minute + 0.1) for minute in range(0, 1500, 60)))
+    meter, rows, corrections = closed_shop(), [], []
+    for index, tick in enumerate(frames):
+        since_us = frames[index - 1].end_us if index else 0
+        if index == cut:
+            state, meter = meter.state(), closed_shop()
+            meter.restore(state)
+        rows += meter.update(tick, [c for c in crossings if since_us <= c.time_us < tick.end_us], ["cam"])
+        corrections += meter.take_corrections()
+        assert meter.current()[2] >= 0
+    rows += meter.finish([])
+    corrections += meter.take_corrections()
+    assert all(row.inside >= 0 for row in rows)
+    for row in rows:
+        day_us = UTC_DAY.start_us(UTC_DAY.date_of(row.minute_us))
+        since = [
+            c.after - c.before for c in corrections if day_us <= c.time_us <= row.minute_us and c.reason != "day_start"
+        ]
+        assert row.inside == row.entries - row.exits + sum(since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import fields
 from datetime import time
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retail_ray.analytics.alerts import AlertRule
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
-from retail_ray.analytics.site import SiteOperators, SiteRows
+from retail_ray.analytics.site import AlertSettings, SiteOperators, SiteRows
 from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.core.errors import ConfigError, DataError
 from retail_ray.core.event_time import CameraView, pack_state
@@ -30,13 +32,22 @@ ZONES = [
     ZoneSettings("till", ((0.0, 0.0), (900.0, 0.0), (900.0, 300.0), (0.0, 300.0)), camera_id="c", min_dwell_s=1.0),
 ]
 DAY = OccupancySettings(BusinessDay("UTC", time(0)), inside_cameras=("b",))
+RULES = (
+    AlertRule("full", "occupancy", ">=", 2, 2, for_s=1.0),
+    AlertRule("shelf-busy", "zone_occupancy", ">=", 1, 1, for_s=2.0, cooldown_s=7.0),
+    AlertRule("long-stay", "dwell_s", ">=", 4.2, 4.2, dedup_key="stay"),
+    AlertRule("rush", "entries", ">=", 1, 1, per_s=9.0),
+    AlertRule("silent", "camera_silent_s", ">", 3.3, 3.3, subjects=("a", "c")),
+    AlertRule("thin", "coverage", "<", 0.9, 0.9),
+)
+ALERTS = AlertSettings(RULES, analysis_fps={"a": 5.0, "b": 5.0, "c": 5.0})
 END_US = 70 * S
 LONG_US = 10**12
 
 
 def site(cameras: list[CameraView] = CAMERAS, reverse: bool = False) -> SiteOperators:
     step = -1 if reverse else 1
-    return SiteOperators(LINES[::step], ZONES[::step], DAY, cameras)
+    return SiteOperators(LINES[::step], ZONES[::step], DAY, cameras, alerts=ALERTS)
 
 
 def wander(seed: int) -> dict[str, list[Sighting]]:
@@ -71,23 +82,17 @@ def interleave(parts: list[list[Observations]], rng: np.random.Generator) -> lis
     return [next(queues[i]) for i in order]
 
 
-def collect(rows: SiteRows, more: SiteRows) -> None:
-    rows.line_crossings.extend(more.line_crossings)
-    rows.zone_visits.extend(more.zone_visits)
-    rows.occupancy.extend(more.occupancy)
-
-
 def run(operators: SiteOperators, messages: list[Observations], rows: SiteRows | None = None) -> SiteRows:
     rows = rows or SiteRows()
     for one in messages:
         operators.submit(one)
-        collect(rows, operators.advance(LONG_US))
-    collect(rows, operators.finish(END_US))
+        rows.extend(operators.advance(LONG_US))
+    rows.extend(operators.finish(END_US))
     return rows
 
 
 def told(rows: SiteRows) -> bytes:
-    lists = (rows.line_crossings, rows.zone_visits, rows.occupancy)
+    lists = [getattr(rows, table.name) for table in fields(rows)]
     return pack_state([[tuple(getattr(row, n) for n in row.__slots__) for row in part] for part in lists])
 
 
@@ -129,6 +134,9 @@ def test_the_random_scenes_hold_what_the_properties_are_about() -> None:
     assert {v.zone_id for v in visits} == {"shelf", "till"}
     assert {v.camera_id for v in visits if v.zone_id == "till"} == {"c"}
     assert {v.camera_id for v in visits if v.zone_id == "shelf"} == {"a", "b"}
+    alerts = [(alert.rule_id, alert.state) for r in rows for alert in r.alerts]
+    assert {(rule.rule_id, state) for rule in RULES for state in ("raised", "cleared")} <= set(alerts)
+    assert {c.reason for r in rows for c in r.occupancy_corrections} == {"below_zero", "seen_inside"}
 
 
 def test_counts_are_not_lost_at_a_restart() -> None:
@@ -149,7 +157,7 @@ def test_counts_are_not_lost_at_a_restart() -> None:
     for name in "bc":
         restarted.end_camera(name)
     restarted.submit(late)
-    collect(rows, restarted.finish(END_US))
+    rows.extend(restarted.finish(END_US))
     assert [c.local_id for c in rows.line_crossings] == [2, 1]
     assert rows.occupancy[-1].inside == 2
 

@@ -19,6 +19,7 @@ from retail_ray.core.records import (
     DetectionRows,
     IdentityEvent,
     LineCrossing,
+    OccupancyCorrection,
     OccupancyRow,
     TrackletRow,
     ZoneVisit,
@@ -53,6 +54,9 @@ ROWS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "zone_visits": st.builds(ZoneVisit, words, words, ids, instants, instants, numbers, numbers, st.booleans()),
     "occupancy": st.builds(OccupancyRow, instants, ids, ids, st.integers(-50, 50)),
+    "occupancy_corrections": st.builds(
+        OccupancyCorrection, instants, st.sampled_from(["seen_inside", "below_zero", "closed", "day_start"]), ids, ids,
+    ),
     "queue_visits": st.builds(
         lambda lane, who, *rest: QueueVisit(lane, *who, *rest), words, by_tracklet | by_identity, instants,
         maybe["instant"], instants, st.sampled_from(["served", "abandoned", "censored"]),
