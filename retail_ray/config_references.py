@@ -22,7 +22,7 @@ _LISTS = ("cameras", "lines", "zones", "queues")
 
 def require_references(site: Site) -> None:
     """Raise pydantic's ValidationError with every fault at its own key."""
-    faults = [*_double_ids(site), *_cameras(site), *_lines(site), *_zones(site), *_ticks(site)]
+    faults = [*_double_ids(site), *_cameras(site), *_lines(site), *_zones(site), *_queues(site), *_ticks(site)]
     if faults:
         raise ValidationError.from_exception_data("Site", [_detail(site, at, message) for at, message in faults])
 
@@ -85,6 +85,16 @@ def _zones(site: Site) -> Iterator[Fault]:
                 "drawn on the floor, but no camera has a floor calibration; "
                 "give one its `floor`, or draw the zone with camera and px",
             )
+
+
+def _queues(site: Site) -> Iterator[Fault]:
+    if any(camera.floor is not None for camera in site.cameras):
+        return
+    for index in range(len(site.queues)):
+        yield (
+            ("queues", index, "lane_m"),
+            "drawn on the floor, but no camera has a floor calibration; give one its `floor`, or leave the lane out",
+        )
 
 
 def _ticks(site: Site) -> Iterator[Fault]:

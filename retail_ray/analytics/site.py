@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
+from retail_ray.analytics.floor_operators import NOTHING_ON_FLOOR, FloorOperators, FloorRows, FloorSettings
 from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
 from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
 from retail_ray.core.errors import ConfigError, DataError
 from retail_ray.core.event_time import BufferCounts, CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
 from retail_ray.core.records import LineCrossing, OccupancyRow, ZoneVisit
+from retail_ray.core.retail_records import HeatCell, QueueMinute, QueueVisit
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _SEEN_FOR_US = 2 * US_PER_S
 
 
@@ -25,9 +28,12 @@ class SiteRows:
     line_crossings: list[LineCrossing] = field(default_factory=list)
     zone_visits: list[ZoneVisit] = field(default_factory=list)
     occupancy: list[OccupancyRow] = field(default_factory=list)
+    queue_visits: list[QueueVisit] = field(default_factory=list)
+    queue_metrics: list[QueueMinute] = field(default_factory=list)
+    heat: list[HeatCell] = field(default_factory=list)
 
-    def extend(self, other: SiteRows) -> None:
-        for table in fields(self):
+    def extend(self, other: SiteRows | FloorRows) -> None:
+        for table in fields(other):
             getattr(self, table.name).extend(getattr(other, table.name))
 
 
@@ -37,6 +43,7 @@ class SiteLive:
 
     entries_today, exits_today, inside: final crossings since the business day's start; correction: people added
     because more were seen than counted. zones: tracklets with an open stay. seen: tracklets per camera within 2 s.
+    queues: people who wait in each lane.
     """
 
     worked_until_us: int
@@ -47,10 +54,11 @@ class SiteLive:
     zones: dict[str, int]
     seen: dict[str, int]
     counts: BufferCounts
+    queues: dict[str, int] = field(default_factory=dict)
 
 
 class SiteOperators:
-    """Lines, zones and occupancy of one site; the same input gives the same rows in any order of arrival."""
+    """All that is counted at one site; the same input gives the same rows in any order of arrival."""
 
     def __init__(
         self,
@@ -59,12 +67,15 @@ class SiteOperators:
         occupancy: OccupancySettings,
         cameras: Sequence[CameraView],
         tick_s: float = 0.5,
+        *,
+        floor: FloorSettings = NOTHING_ON_FLOOR,
     ) -> None:
         self._buffer = WatermarkBuffer(cameras, round(tick_s * US_PER_S))
         _check_names(lines, zones, occupancy, cameras)
         self._lines = [LineCounter(line) for line in sorted(lines, key=lambda line: line.line_id)]
         self._zones = [ZoneTracker(zone) for zone in sorted(zones, key=lambda zone: zone.zone_id)]
         self._occupancy = OccupancyMeter(occupancy)
+        self._floor = FloorOperators(floor)
         self._last_seen_us: dict[tuple[int, int], int] = {}
 
     @property
@@ -98,6 +109,7 @@ class SiteOperators:
         rows.line_crossings.extend(crossings)
         rows.zone_visits.extend(visit for zone in self._zones for visit in zone.finish())
         rows.occupancy.extend(self._occupancy.finish(crossings))
+        rows.extend(self._floor.finish())
         return rows
 
     def live(self) -> SiteLive:
@@ -114,6 +126,7 @@ class SiteOperators:
             {zone.settings.zone_id: zone.present() for zone in self._zones},
             seen,
             self._buffer.counts,
+            self._floor.waiting(),
         )
 
     def state(self) -> bytes:
@@ -125,17 +138,18 @@ class SiteOperators:
                 [(line.settings.line_id, line.state()) for line in self._lines],
                 [(zone.settings.zone_id, zone.state()) for zone in self._zones],
                 self._occupancy.state(),
+                self._floor.state(),
                 sorted(self._last_seen_us.items()),
             )
         )
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`; cameras that had ended must be ended again."""
-        version, buffer, lines, zones, occupancy, seen = unpack_state(state)
+        buffer, lines, zones, occupancy, floor, seen = _content(state)
         ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones]
-        if version != _STATE_VERSION or ([name for name, _ in lines], [name for name, _ in zones]) != ours:
+        if ([name for name, _ in lines], [name for name, _ in zones]) != ours:
             raise DataError(
-                f"the saved state (version {version}) has lines {[name for name, _ in lines]} and zones "
+                f"the saved state has lines {[name for name, _ in lines]} and zones "
                 f"{[name for name, _ in zones]}, this site has {ours[0]} and {ours[1]}: start without it or with "
                 "the former site file"
             )
@@ -145,6 +159,7 @@ class SiteOperators:
         for zone, (_, saved) in zip(self._zones, zones, strict=True):
             zone.restore(saved)
         self._occupancy.restore(occupancy)
+        self._floor.restore(floor)
         self._last_seen_us = dict(seen)
 
     def _work(self, tick: Tick, rows: SiteRows) -> None:
@@ -156,16 +171,24 @@ class SiteOperators:
             rows.zone_visits.extend(zone.update(tick, names))
         rows.line_crossings.extend(crossings)
         rows.occupancy.extend(self._occupancy.update(tick, crossings, names))
+        rows.extend(self._floor.update(tick, names))
         seen = zip(zip(tick.camera.tolist(), tick.local_id.tolist(), strict=True), tick.time_us.tolist(), strict=True)
         self._last_seen_us.update(seen)
         horizon_us = tick.end_us - _SEEN_FOR_US
         self._last_seen_us = {key: time_us for key, time_us in self._last_seen_us.items() if time_us >= horizon_us}
 
     def _wake_us(self) -> int | None:
-        wakes = [self._occupancy.wake_us()]
+        wakes = [self._occupancy.wake_us(), self._floor.wake_us()]
         wakes += [line.wake_us() for line in self._lines]
         wakes += [zone.wake_us() for zone in self._zones]
         return min((wake for wake in wakes if wake is not None), default=None)
+
+
+def _content(state: bytes) -> tuple[Any, ...]:
+    version, *content = unpack_state(state)
+    if version != _STATE_VERSION:
+        raise DataError(f"the saved state has version {version}, this program's is {_STATE_VERSION}: start without it")
+    return tuple(content)
 
 
 def _check_names(
