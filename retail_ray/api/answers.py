@@ -52,6 +52,15 @@ class Answers:
                 self._lake.close()
             self._lake = None
 
+    def lanes(self) -> tuple[Named, ...]:
+        """The checkout lanes of the site."""
+        return self._site.lanes
+
+    def waiting(self) -> dict[str, int] | None:
+        """People who wait in each lane now; None where nothing runs."""
+        live = self._snapshot()
+        return None if live is None else live.queues
+
     def site(self) -> models.SiteAnswer:
         site, days = self._site, days_on_record(self._open(), self._site.id)
         return models.SiteAnswer(
@@ -180,6 +189,22 @@ class Answers:
                 f"their own session at {self._site.day_start.isoformat('minutes')} {self._site.timezone}.",
             )
         return models.ResetAnswer(session_id=session_id, reset_time=self._local(now_us), deleted_rows=0)
+
+    def lake(self) -> Lake:
+        """The opened lake."""
+        return self._open()
+
+    def question(self, query: IntervalQuery) -> Question:
+        """The question that a query's interval asks."""
+        return self._question(query)
+
+    def about(self, found: Coverage) -> dict[str, Any]:
+        """Interval and coverage, as every answer has them."""
+        return self._about(found)
+
+    def local(self, time_us: int) -> datetime:
+        """Event time as the shop's clocks show it."""
+        return self._local(time_us)
 
     def _open(self) -> Lake:
         with self._lock:

@@ -13,7 +13,7 @@ from retail_ray.core.time import BusinessDay, from_us
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A camera, counting line, zone or checkout lane. `camera_id`: the camera that it belongs to, where it is one camera's."""
+    """A camera, counting line, zone or lane. `camera_id`: the camera that it belongs to, where it is one camera's."""
 
     id: str
     name: str
