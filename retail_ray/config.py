@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime, time
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from retail_ray.config_alerts import AlertRule, AlertSink
 from retail_ray.config_base import Identifier, Point, Section
+from retail_ray.config_heat import Heat
 from retail_ray.config_models import Models
 from retail_ray.config_opening_hours import LocalTime, Occupancy, OpeningWeek
 from retail_ray.config_references import require_references
@@ -191,6 +193,7 @@ class QueueLane(Section):
 
     id: Identifier
     lane_m: list[Point] = Field(min_length=2, description="way of the queue on the floor in metres, tail to head")
+    width_m: float = Field(default=1.2, gt=0, le=10, description="width of the queue's strip along lane_m, metres")
     service_m: list[Point] = Field(min_length=3, description="corners of the service area in metres")
     cashier_m: list[Point] | None = Field(
         default=None, min_length=3, description="corners of the place behind the counter, metres; who is there is staff"
@@ -198,6 +201,8 @@ class QueueLane(Section):
 
     @model_validator(mode="after")
     def _simple(self) -> QueueLane:
+        if any(start == end for start, end in pairwise(self.lane_m)):
+            raise ValueError("lane_m names one point twice in a row")
         check_polygon(np.array(self.service_m, np.float64), f"queue '{self.id}' service area")
         if self.cashier_m is not None:
             check_polygon(np.array(self.cashier_m, np.float64), f"queue '{self.id}' cashier's place")
@@ -277,6 +282,7 @@ class Site(Section):
     lines: list[Line] = Field(default=[])
     zones: list[Zone] = Field(default=[])
     queues: list[QueueLane] = Field(default=[])
+    heat: Heat = Heat()
     models: Models = Models()
     tracker: TrackerSettings = TrackerSettings()
     identity: Identity = Identity()

@@ -30,6 +30,7 @@ def require_references(site: Site) -> None:
         *_cameras(site),
         *_lines(site),
         *_zones(site),
+        *_queues(site),
         *_ticks(site),
         *_occupancy(site),
         *_alerts(site),
@@ -96,6 +97,16 @@ def _zones(site: Site) -> Iterator[Fault]:
                 "drawn on the floor, but no camera has a floor calibration; "
                 "give one its `floor`, or draw the zone with camera and px",
             )
+
+
+def _queues(site: Site) -> Iterator[Fault]:
+    if any(camera.floor is not None for camera in site.cameras):
+        return
+    for index in range(len(site.queues)):
+        yield (
+            ("queues", index, "lane_m"),
+            "drawn on the floor, but no camera has a floor calibration; give one its `floor`, or leave the lane out",
+        )
 
 
 def _ticks(site: Site) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from retail_ray.analytics.alerts import AlertEngine, AlertRule, Event, Reading
 from retail_ray.analytics.camera_readings import CameraReadings
+from retail_ray.analytics.floor_operators import NOTHING_ON_FLOOR, FloorOperators, FloorRows, FloorSettings
 from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
 from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
@@ -16,7 +17,7 @@ from retail_ray.core.errors import ConfigError, DataError
 from retail_ray.core.event_time import BufferCounts, CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
 from retail_ray.core.opening_hours import OpeningHours
 from retail_ray.core.records import LineCrossing, OccupancyCorrection, OccupancyRow, ZoneVisit
-from retail_ray.core.retail_records import Alert
+from retail_ray.core.retail_records import Alert, HeatCell, QueueMinute, QueueVisit
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
 
@@ -33,9 +34,12 @@ class SiteRows:
     occupancy: list[OccupancyRow] = field(default_factory=list)
     occupancy_corrections: list[OccupancyCorrection] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    queue_visits: list[QueueVisit] = field(default_factory=list)
+    queue_metrics: list[QueueMinute] = field(default_factory=list)
+    heat: list[HeatCell] = field(default_factory=list)
 
-    def extend(self, other: SiteRows) -> None:
-        for table in fields(self):
+    def extend(self, other: SiteRows | FloorRows) -> None:
+        for table in fields(other):
             getattr(self, table.name).extend(getattr(other, table.name))
 
 
@@ -55,6 +59,7 @@ class SiteLive:
 
     entries_today, exits_today, inside: final crossings since the business day's start; correction: people added
     because more were seen than counted. zones: tracklets with an open stay. seen: tracklets per camera within 2 s.
+    queues: people who wait in each lane.
     """
 
     worked_until_us: int
@@ -65,10 +70,11 @@ class SiteLive:
     zones: dict[str, int]
     seen: dict[str, int]
     counts: BufferCounts
+    queues: dict[str, int] = field(default_factory=dict)
 
 
 class SiteOperators:
-    """Lines, zones and occupancy of one site; the same input gives the same rows in any order of arrival."""
+    """All that is counted at one site; the same input gives the same rows in any order of arrival."""
 
     def __init__(
         self,
@@ -79,12 +85,14 @@ class SiteOperators:
         *,
         tick_s: float = 0.5,
         alerts: AlertSettings | None = None,
+        floor: FloorSettings = NOTHING_ON_FLOOR,
     ) -> None:
         self._buffer = WatermarkBuffer(cameras, round(tick_s * US_PER_S))
         _check_names(lines, zones, occupancy, cameras)
         self._lines = [LineCounter(line) for line in sorted(lines, key=lambda line: line.line_id)]
         self._zones = [ZoneTracker(zone) for zone in sorted(zones, key=lambda zone: zone.zone_id)]
         self._occupancy = OccupancyMeter(occupancy)
+        self._floor = FloorOperators(floor)
         self._last_seen_us: dict[tuple[int, int], int] = {}
         settings = alerts or AlertSettings()
         self._alerts = AlertEngine(settings.rules, settings.hours)
@@ -124,6 +132,7 @@ class SiteOperators:
         rows.occupancy.extend(self._occupancy.finish(crossings))
         rows.occupancy_corrections.extend(self._occupancy.take_corrections())
         rows.alerts.extend(self._alerts.finish(self._buffer.worked_until_us))
+        rows.extend(self._floor.finish())
         return rows
 
     def live(self) -> SiteLive:
@@ -140,6 +149,7 @@ class SiteOperators:
             {zone.settings.zone_id: zone.present() for zone in self._zones},
             seen,
             self._buffer.counts,
+            self._floor.waiting(),
         )
 
     def state(self) -> bytes:
@@ -151,6 +161,7 @@ class SiteOperators:
                 [(line.settings.line_id, line.state()) for line in self._lines],
                 [(zone.settings.zone_id, zone.state()) for zone in self._zones],
                 self._occupancy.state(),
+                self._floor.state(),
                 sorted(self._last_seen_us.items()),
                 self._alerts.state(),
                 self._cameras.state(),
@@ -159,11 +170,11 @@ class SiteOperators:
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`; cameras that had ended must be ended again."""
-        version, buffer, lines, zones, occupancy, seen, alerts, cameras = _parts(state)
+        buffer, lines, zones, occupancy, floor, seen, alerts, cameras = _content(state)
         ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones]
-        if version != _STATE_VERSION or ([name for name, _ in lines], [name for name, _ in zones]) != ours:
+        if ([name for name, _ in lines], [name for name, _ in zones]) != ours:
             raise DataError(
-                f"the saved state (version {version}) has lines {[name for name, _ in lines]} and zones "
+                f"the saved state has lines {[name for name, _ in lines]} and zones "
                 f"{[name for name, _ in zones]}, this site has {ours[0]} and {ours[1]}: start without it or with "
                 "the former site file"
             )
@@ -173,6 +184,7 @@ class SiteOperators:
         for zone, (_, saved) in zip(self._zones, zones, strict=True):
             zone.restore(saved)
         self._occupancy.restore(occupancy)
+        self._floor.restore(floor)
         self._last_seen_us = dict(seen)
         self._alerts.restore(alerts)
         self._cameras.restore(cameras)
@@ -187,6 +199,7 @@ class SiteOperators:
         rows.line_crossings.extend(crossings)
         rows.occupancy.extend(self._occupancy.update(tick, crossings, names))
         rows.occupancy_corrections.extend(self._occupancy.take_corrections())
+        rows.extend(self._floor.update(tick, names))
         seen = zip(zip(tick.camera.tolist(), tick.local_id.tolist(), strict=True), tick.time_us.tolist(), strict=True)
         self._last_seen_us.update(seen)
         horizon_us = tick.end_us - _SEEN_FOR_US
@@ -205,11 +218,15 @@ class SiteOperators:
             dwell_s = 0.0 if since_us is None else (tick.end_us - since_us) / US_PER_S
             readings.append(Reading("zone_occupancy", zone_id, zone.present()))
             readings.append(Reading("dwell_s", zone_id, dwell_s, grows=since_us is not None))
+        waiting = self._floor.waiting()
+        readings += [Reading("queue_length", lane_id, length) for lane_id, length in waiting.items()]
+        for lane_id, wait_s in self._floor.waits_s(tick.end_us).items():
+            readings.append(Reading("wait_s", lane_id, wait_s, grows=waiting[lane_id] > 0))
         is_over = partial(self._buffer.is_over, time_us=tick.end_us)
         return [*readings, *self._cameras.update(tick, self._buffer.camera_ids, is_over)]
 
     def _wake_us(self) -> int | None:
-        wakes = [self._occupancy.wake_us()]
+        wakes = [self._occupancy.wake_us(), self._floor.wake_us()]
         wakes += [line.wake_us() for line in self._lines]
         wakes += [zone.wake_us() for zone in self._zones]
         wakes.append(self._alerts.wake_us())
@@ -224,10 +241,11 @@ def _events(crossings: Sequence[LineCrossing]) -> list[Event]:
     return [Event("entries" if c.direction == "in" else "exits", c.line_id, c.time_us) for c in counted]
 
 
-def _parts(state: bytes) -> tuple[Any, ...]:
-    """The parts of a saved state; of another version all but the first are None, to be refused by their reader."""
-    version, *parts = unpack_state(state)
-    return (version, *parts) if version == _STATE_VERSION else (version, None, (), (), None, None, None, None)
+def _content(state: bytes) -> tuple[Any, ...]:
+    version, *content = unpack_state(state)
+    if version != _STATE_VERSION:
+        raise DataError(f"the saved state has version {version}, this program's is {_STATE_VERSION}: start without it")
+    return tuple(content)
 
 
 def _check_names(

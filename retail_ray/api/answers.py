@@ -52,6 +52,15 @@ class Answers:
                 self._lake.close()
             self._lake = None
 
+    def lanes(self) -> tuple[Named, ...]:
+        """The checkout lanes of the site."""
+        return self._site.lanes
+
+    def waiting(self) -> dict[str, int] | None:
+        """People who wait in each lane now; None where nothing runs."""
+        live = self._snapshot()
+        return None if live is None else live.queues
+
     def site(self) -> models.SiteAnswer:
         site, days = self._site, days_on_record(self._open(), self._site.id)
         return models.SiteAnswer(

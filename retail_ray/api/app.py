@@ -16,9 +16,11 @@ from fastapi.staticfiles import StaticFiles
 from retail_ray.api import models, problems
 from retail_ray.api.alerts import alerts_router
 from retail_ray.api.answers import Answers
+from retail_ray.api.heat import heat_router
 from retail_ray.api.metrics import metrics_router
 from retail_ray.api.params import FootfallQuery, IntervalQuery, JourneysQuery, PageQuery, TracksQuery
 from retail_ray.api.problems import MEDIA_TYPE, Problem
+from retail_ray.api.queues import queues_router
 from retail_ray.api.site import LiveState, SiteInfo
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -77,6 +79,8 @@ def create_app(
     app.include_router(_people(answers), prefix="/v1")
     app.include_router(metrics_router(answers), prefix="/v1")
     app.include_router(alerts_router(answers, _INVALID), prefix="/v1")
+    app.include_router(queues_router(answers), prefix="/v1")
+    app.include_router(heat_router(answers), prefix="/v1")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", _page, include_in_schema=False)
     app.middleware("http")(_with_headers)

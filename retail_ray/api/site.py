@@ -13,7 +13,7 @@ from retail_ray.core.time import BusinessDay, from_us
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A camera, counting line or zone. `camera_id`: the camera that it belongs to, where it is one camera's."""
+    """A camera, counting line, zone or lane. `camera_id`: the camera that it belongs to, where it is one camera's."""
 
     id: str
     name: str
@@ -31,6 +31,7 @@ class SiteInfo:
     cameras: tuple[Named, ...] = ()
     lines: tuple[Named, ...] = ()
     zones: tuple[Named, ...] = ()
+    lanes: tuple[Named, ...] = ()
 
     @property
     def day(self) -> BusinessDay:
@@ -55,13 +56,16 @@ class LiveCamera:
 
 @dataclass(frozen=True, slots=True)
 class LiveSnapshot:
-    """A running site at event time `time_us`. set_aside: rows that identities do without, since the run began."""
+    """A running site at event time `time_us`. set_aside: rows that identities do without, since the run began.
+    queues: people who wait in each lane.
+    """
 
     time_us: int
     people_now: int
     session_id: str
     cameras: tuple[LiveCamera, ...]
     set_aside: BufferCounts = field(default_factory=BufferCounts)
+    queues: dict[str, int] = field(default_factory=dict)
 
 
 class LiveState(Protocol):

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retail_ray.analytics.alerts import AlertRule
+from retail_ray.analytics.floor_operators import FloorSettings
+from retail_ray.analytics.heat import HeatSettings
 from retail_ray.analytics.journeys import JourneyBook, JourneySettings
 from retail_ray.analytics.lines import LineSettings
 from retail_ray.analytics.occupancy import OccupancySettings
+from retail_ray.analytics.queue_lanes import LaneSettings
 from retail_ray.analytics.site import AlertSettings, SiteOperators
 from retail_ray.analytics.zones import ZoneSettings
-from retail_ray.config import Line, Site, Zone
+from retail_ray.config import Line, QueueLane, Site, Zone
 from retail_ray.config_alerts import AlertRule as AlertRuleSection
 from retail_ray.core.event_time import CameraView
 from retail_ray.identity.entrances import Entrance
@@ -59,6 +62,7 @@ def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
         occupancy=occupancy_settings(plan, starts_us),
         cameras=camera_views(site, starts_us),
         alerts=alert_settings(plan, starts_us),
+        floor=floor_settings(site),
     )
     return SiteHost(operators, plan.stage(SITE))
 
@@ -157,3 +161,22 @@ def zone_settings(zone: Zone) -> ZoneSettings:
     corners = zone.m or zone.px
     assert corners is not None
     return ZoneSettings(zone.id, tuple(corners), zone.camera, min_dwell_s=zone.min_dwell_s)
+
+
+def floor_settings(site: Site) -> FloorSettings:
+    """Queues, and heat where any camera knows the floor."""
+    calibrated = any(camera.floor is not None for camera in site.cameras)
+    return FloorSettings(
+        lanes=tuple(lane_settings(lane) for lane in site.queues),
+        heat=HeatSettings(site.timezone, site.heat.cell_m) if site.heat.enabled and calibrated else None,
+    )
+
+
+def lane_settings(lane: QueueLane) -> LaneSettings:
+    return LaneSettings(
+        lane.id,
+        tuple(lane.lane_m),
+        tuple(lane.service_m),
+        None if lane.cashier_m is None else tuple(lane.cashier_m),
+        half_width_m=lane.width_m / 2,
+    )

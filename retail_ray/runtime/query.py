@@ -64,6 +64,7 @@ class RayLiveState:
                 for s in statuses
             ),
             set_aside=people.counts,
+            queues=live.queues,
         )
 
 
@@ -88,6 +89,7 @@ def site_info(site: Site) -> SiteInfo:
         cameras=tuple(Named(camera.id, camera.id) for camera in site.cameras),
         lines=tuple(Named(line.id, line.id) for line in site.lines),
         zones=tuple(Named(zone.id, zone.name or zone.id) for zone in site.zones),
+        lanes=tuple(Named(lane.id, lane.id) for lane in site.queues),
     )
 
 
