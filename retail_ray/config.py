@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, mode
 from retail_ray.config_base import Identifier, Point, Section
 from retail_ray.config_models import Models
 from retail_ray.config_references import require_references
+from retail_ray.config_retention import Retention
 from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
 from retail_ray.core.polygons import check_polygon
 from retail_ray.core.time import BusinessDay, to_us
@@ -283,6 +284,7 @@ class Site(Section):
     identity: Identity = Identity()
     visits: Visits = Visits()
     runtime: Runtime = Runtime()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _references(self) -> Site:
@@ -313,7 +315,14 @@ class Site(Section):
         resources = {"num_gpus", "num_cpus", "replicas", "threads"}
         models = dict.fromkeys(("detector", "embedder", "segmenter"), resources)
         content = self.model_dump(
-            mode="json", exclude={"lake": True, "simulated": True, "cameras": {"__all__": {"uri"}}, "models": models}
+            mode="json",
+            exclude={
+                "lake": True,
+                "simulated": True,
+                "retention": True,
+                "cameras": {"__all__": {"uri"}},
+                "models": models,
+            },
         )
         kept = ("epoch_s", "live_epoch_s", "chunk_frames")
         content["runtime"] = {name: content["runtime"][name] for name in kept}
