@@ -16,6 +16,7 @@ from retail_ray.refusals import refusals
 
 if TYPE_CHECKING:
     from retail_ray.lake.compaction import Merged
+    from retail_ray.lake.deletion_target import Target
 
 FOUND_FAULTS: Final = 1
 _LISTING_S: Final = 2.0
@@ -127,6 +128,56 @@ def repair(root: Path, *, apply: bool) -> None:
     for fault in left:
         click.echo(f"left: {fault.kind}: {fault.place}: {fault.text}", err=True)
     click.echo(f"{len(moved)} files; {len(left)} faults that moving files does not mend")
+
+
+@lake.command()
+@_lake_option
+@_dry_run_option
+@click.option("--visit", metavar="SESSION/IDENTITY", help="A person's visit, as in the view tracklet_identity.")
+@click.option("--from", "begin", help="ISO date and time, local where it has no offset.")
+@click.option("--to", "end", help="ISO date and time up to which, itself not included.")
+@click.option("--camera", "camera_id", help="With --from and --to: rows of this camera alone.")
+@click.option("--site", "site_id", help="Id of the site, where the lake holds several.")
+@click.option("--finish", is_flag=True, help="Finish deletions that were cut off.")
+def delete(root: Path, *, finish: bool, dry_run: bool, **asked: str | None) -> None:
+    """Delete a person's visit or an interval everywhere; prints the receipt's path."""
+    from retail_ray.lake import deletion
+
+    with refusals(), _maintained(root):
+        for plan in deletion.unfinished_deletions(root) if finish else ():
+            click.echo(deletion.finish(root, plan))
+        if finish:
+            return
+        target = _target(root, **asked)
+        if dry_run:
+            for part in deletion.affected(root, target):
+                where = f"{part.partition.folder} run {part.run_id}"
+                click.echo(f"{where}: {part.rows:,} rows would go, {part.marked:,} minutes of coverage be marked")
+        else:
+            click.echo(deletion.delete(root, target, time.time_ns() // 1000))
+    if (root / "_quarantine").exists():
+        click.echo("note: files in _quarantine are not searched", err=True)
+
+
+def _target(
+    root: Path, *, visit: str | None, begin: str | None, end: str | None, camera_id: str | None, site_id: str | None
+) -> Target:
+    from retail_ray.lake import deletion_target
+    from retail_ray.lake.interchange import local_instant, recorded
+    from retail_ray.lake.views import open_lake
+
+    is_interval = begin is not None and end is not None
+    if (visit is not None) == is_interval or (visit is not None and (begin or end or camera_id)):
+        raise click.UsageError("give either --visit, or --from and --to")
+    with open_lake(root) as opened:
+        if visit is not None:
+            session, _, number = visit.rpartition("/")
+            if not session or not number.isdecimal():
+                raise click.UsageError(f"--visit {visit!r}: give SESSION/IDENTITY, e.g. shop-20260302/17")
+            return deletion_target.visit(opened, session, int(number))
+        site = recorded(opened, site_id).site_id
+        limits = [local_instant(opened, site, str(text)) for text in (begin, end)]
+        return deletion_target.interval(opened, site, deletion_target.Interval(limits[0], limits[1], camera_id))
 
 
 @contextmanager

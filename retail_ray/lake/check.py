@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from retail_ray.core.errors import LakeError
 from retail_ray.lake.check_rows import Finding, row_findings
+from retail_ray.lake.deletion import unfinished_deletions
 from retail_ray.lake.epochs import FileEntry
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.locks import publishing
@@ -77,6 +78,10 @@ def check(lake_root: Path, *, checksums: bool = True, rows: bool = True) -> Chec
         if not is_retained(days, path)
     ]
     faults += _doubled(root)
+    faults += [
+        Finding("unfinished", str(path.relative_to(root)), "a deletion was cut off: `retail-ray lake delete --finish`")
+        for path in unfinished_deletions(root)
+    ]
     notes = [
         Finding("unfinished", str(path.relative_to(root)), "an exchange that did not happen: it is tidied up next time")
         for path in unfinished(root)

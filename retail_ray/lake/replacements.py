@@ -9,7 +9,7 @@ maintenance removes it. Commit records are never changed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,10 @@ MERGED: Final = "all."
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Files of one run in one partition that gave way to others; `inputs` are names within `folder`."""
+    """Files of one run in one partition that gave way to others; `inputs` are names within `folder`.
+
+    cause: the receipt of a deletion.
+    """
 
     kind: Literal["compaction", "deletion"]
     run_id: str
@@ -36,6 +39,7 @@ class Replacement:
     inputs: tuple[str, ...]
     outputs: tuple[FileEntry, ...]
     rows_before: int
+    cause: str = ""
 
     @property
     def rows_after(self) -> int:
@@ -94,15 +98,25 @@ def current_files(lake_root: Path, run_id: str) -> dict[str, FileEntry]:
 
     Files that retention took away stand here too.
     """
-    committed = {entry.path: entry for commit in commits(lake_root, run_id) for entry in commit.files}
     done = replacements(lake_root, run_id)
-    entries = committed | {entry.path: entry for replacement in done for entry in replacement.outputs}
+    entries = all_files(lake_root, run_id)
     gone = {f"{replacement.folder}/{name}" for replacement in done for name in replacement.inputs}
     return {path: entry for path, entry in entries.items() if entry.kind == "rows" and path not in gone}
 
 
+def all_files(lake_root: Path, run_id: str) -> dict[str, FileEntry]:
+    """By path, every file that a run has or ever had."""
+    entries = {entry.path: entry for commit in commits(lake_root, run_id) for entry in commit.files}
+    done = replacements(lake_root, run_id)
+    return entries | {entry.path: entry for replacement in done for entry in replacement.outputs}
+
+
 def replace(
-    lake_root: Path, kind: Literal["compaction", "deletion"], inputs: list[FileEntry], rewrite: Rewrite
+    lake_root: Path,
+    kind: Literal["compaction", "deletion"],
+    inputs: Sequence[FileEntry],
+    rewrite: Rewrite,
+    cause: str = "",
 ) -> Replacement:
     """Exchange files of one run and partition for what `rewrite` makes of them. Call under `maintenance`.
 
@@ -115,7 +129,7 @@ def replace(
     names = tuple(sorted(Path(entry.path).name for entry in inputs))
     with lake_errors("rewrite", root / folder):
         outputs = _outputs(draft, first.table, folder, f"{run_id}-{max(map(epoch_of, names)):06d}", rewrite)
-        record = Replacement(kind, run_id, folder, names, outputs, sum(entry.rows for entry in inputs))
+        record = Replacement(kind, run_id, folder, names, outputs, sum(entry.rows for entry in inputs), cause)
         digest = hashlib.sha256("\n".join([kind, *names]).encode()).hexdigest()[:12]
         ledger = root / LEDGER / check_name("run", run_id) / f"{folder.replace('/', '~')}~{digest}.json"
         with exchanging(root):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from datetime import date, time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ EPOCHS_A_DAY = 3
 CAMERAS = ("door", "till")
 BOXES = 20
 NAN = float("nan")
+_TEMPLATES = tempfile.TemporaryDirectory()
 
 
 def epoch_us(epoch: int) -> int:
@@ -84,7 +88,7 @@ def stage_epoch(root: Path, epoch: int, run_id: str = "r1") -> list[FileEntry]:
         "occupancy": [OccupancyRow(at, who, 0, who)],
         "queue_visits": [QueueVisit("one", "till", who, session, who, at, at + 5, at + 9 * US_PER_S, "served")],
         "queue_metrics": [QueueMinute("one", at, 0.5, 1, 1, 1, 0, 5.0, 5.0, 60.0)],
-        "heat": [HeatCell(at, 0.0, 0.0, 1.0, 9.0, 1)],
+        "heat": [HeatCell(at - at % (60 * US_PER_MINUTE), float(epoch), 0.0, 1.0, 9.0, 1)],
         "journeys": [
             Journey(
                 f"j{who}",
@@ -122,11 +126,18 @@ def begin(root: Path, run_id: str = "r1", cameras: tuple[str, ...] = CAMERAS, en
 
 def write_days(root: Path, days: int, run_id: str = "r1", *, complete: bool = True) -> None:
     """A run with `days` business days of EPOCHS_A_DAY epochs each."""
+    shutil.copytree(_written(days, run_id, complete=complete), root, dirs_exist_ok=True)
+
+
+@cache
+def _written(days: int, run_id: str, *, complete: bool) -> Path:
+    root = Path(_TEMPLATES.name) / f"{days}-{run_id}-{complete}"
     begin(root, run_id)
     for epoch in range(days * EPOCHS_A_DAY):
         publish_epoch(root, epoch, run_id)
     if complete:
         finish_run(root, run_id, START_US)
+    return root
 
 
 def rows(lake: Lake, *tables: str) -> dict[str, list[dict[str, Any]]]:
