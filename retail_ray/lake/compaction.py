@@ -28,7 +28,7 @@ from retail_ray.lake.schemas import DAY_COLUMN, META_VERSION, SCHEMA_VERSION, TA
 SLAB_ROWS: Final = 1 << 20
 """Rows that are sorted together, in order of the epochs: this bounds memory."""
 ROW_GROUP_ROWS: Final = 1 << 17
-_SORTED_BY: Final = {"detections": ("camera_id", "time"), "coverage": ("camera_id", "time")}
+SORTED_BY: Final = {"detections": ("camera_id", "time"), "coverage": ("camera_id", "time")}
 OPEN_DAY_FILES: Final = 64
 
 
@@ -166,7 +166,7 @@ def _age(entry: FileEntry) -> tuple[bool, int, str]:
 def _sorted(table: str, slab: pa.Table) -> pa.Table:
     """Stable: rows with equal keys keep the order of their files."""
     whole = slab.unify_dictionaries().combine_chunks()
-    names = _SORTED_BY.get(table, (DAY_COLUMN[table],))
+    names = SORTED_BY.get(table, (DAY_COLUMN[table],))
     keys = pa.table({name: _plain(whole[name]) for name in names})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])
     return whole.take(order)
