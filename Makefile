@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-demo demo-models docs clean
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-lake-concurrency bench-lake-sizes bench-demo demo-models docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -73,6 +73,12 @@ bench-simulated: setup ## accuracy on simulated stores, stage by stage
 
 bench-events: setup ## a day of 16 cameras without video
 	$(BIN)/python -m benchmarks.events
+
+bench-lake-concurrency: setup ## writers, compaction, retention and 8 readers at once for 10 minutes
+	$(BIN)/python -m benchmarks.lake_concurrency
+
+bench-lake-sizes: setup ## bytes of a day of 16 cameras, before and after compaction
+	$(BIN)/python -m benchmarks.lake_sizes
 
 bench-demo: setup ## how long the demo takes
 	$(BIN)/python -m benchmarks.demo

@@ -21,6 +21,7 @@ from retail_ray.config_heat import Heat
 from retail_ray.config_models import Models
 from retail_ray.config_opening_hours import LocalTime, Occupancy, OpeningWeek
 from retail_ray.config_references import require_references
+from retail_ray.config_retention import Retention
 from retail_ray.core.homography import FloorCalibration, from_camera, from_matrix, from_points, rotation_from_quaternion
 from retail_ray.core.polygons import check_polygon
 from retail_ray.core.time import BusinessDay, to_us
@@ -294,6 +295,7 @@ class Site(Section):
     alerts: list[AlertRule] = Field(default=[])
     alert_sinks: list[AlertSink] = Field(default=[])
     runtime: Runtime = Runtime()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _references(self) -> Site:
@@ -323,7 +325,7 @@ class Site(Section):
         """JSON-ready settings that can change a result."""
         resources = {"num_gpus", "num_cpus", "replicas", "threads"}
         models = dict.fromkeys(("detector", "embedder", "segmenter"), resources)
-        unused = {"lake": True, "simulated": True, "alert_sinks": True}
+        unused = {"lake": True, "simulated": True, "alert_sinks": True, "retention": True}
         content = self.model_dump(mode="json", exclude={**unused, "cameras": {"__all__": {"uri"}}, "models": models})
         kept = ("epoch_s", "live_epoch_s", "chunk_frames")
         content["runtime"] = {name: content["runtime"][name] for name in kept}

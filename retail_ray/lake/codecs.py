@@ -154,17 +154,20 @@ def split_by_day(table: str, data: pa.Table, day: BusinessDay) -> dict[date, pa.
 def to_parquet(data: pa.Table) -> bytes:
     """The file's bytes: the same rows give the same bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        data.combine_chunks(),
-        sink,
-        compression="zstd",
-        compression_level=3,
-        version="2.6",
-        store_schema=True,
-        use_dictionary=[field.name for field in data.schema if pa.types.is_dictionary(field.type)],
-        column_encoding=_encodings(data.schema),
-    )
+    pq.write_table(data.combine_chunks(), sink, **parquet_options(data.schema))
     return bytes(sink.getvalue())
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How every file of the lake is written, for pyarrow's writers."""
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "version": "2.6",
+        "store_schema": True,
+        "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
+        "column_encoding": _encodings(schema),
+    }
 
 
 def _encodings(schema: pa.Schema) -> dict[str, str]:

@@ -4,6 +4,7 @@
     <lake>/<table>/date=…/site=…/<writer>-<run>-<epoch>.parquet
     <lake>/_states/<run>/<writer>-<epoch>.state       state blobs of the last two commits
     <lake>/_commits/<run>/<epoch>.json                one record per epoch, written last
+    <lake>/_replacements/<run>/…                      which committed files were rewritten since; see replacements.py
 
 A crash before the record leaves orphans, which `recover` removes; a crash after it leaves only leftovers.
 """
@@ -36,6 +37,7 @@ from retail_ray.lake.files import (
     sync_folder,
     write_json,
 )
+from retail_ray.lake.locks import publishing
 from retail_ray.lake.schemas import TABLES
 
 STATES_KEPT: Final = 2
@@ -135,7 +137,7 @@ def publish(
     if last is not None and epoch <= last.epoch:
         _refuse_other_contents(root, commit, last)
     else:
-        with lake_errors("publish into", root):
+        with lake_errors("publish into", root), publishing(root):
             _move_into_place(root, run, epoch, commit.files)
             write_json(_commit_path(root, run, epoch), asdict(commit))
     with lake_errors("tidy up", root):
@@ -189,7 +191,7 @@ def recover(lake_root: Path, run_id: str) -> Commit | None:
     root, run = Path(lake_root), check_name("run", run_id)
     last = last_commit(root, run)
     committed = -1 if last is None else last.epoch
-    with lake_errors("recover", root):
+    with lake_errors("recover", root), publishing(root):
         _remove(root / "_staging" / run)
         for path, epoch in _files_of_run(root, run):
             if epoch > committed:
@@ -208,10 +210,10 @@ def drop_states(lake_root: Path, run_id: str) -> None:
 def remove_run_files(lake_root: Path, run_id: str) -> None:
     """Delete everything a run wrote except its run record: rows, then states, staging and commits."""
     root, run = Path(lake_root), check_name("run", run_id)
-    with lake_errors("remove", root):
+    with lake_errors("remove", root), publishing(root):
         for path, _ in _files_of_run(root, run):
             path.unlink(missing_ok=True)
-        for folder in ("_states", "_staging", "_commits"):
+        for folder in ("_states", "_staging", "_commits", "_replacements"):
             _remove(root / folder / run)
 
 

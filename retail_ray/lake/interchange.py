@@ -24,7 +24,7 @@ from retail_ray.lake.files import lake_errors
 from retail_ray.lake.views import Lake
 
 FILES: Final = ("detections.json", "journeys.json", "queue_metrics.json", "heatmap.json", "alerts.json")
-_SLICE_US: Final = 300 * US_PER_S
+SLICE_US: Final = 300 * US_PER_S
 _DAY_US: Final = 86_400 * US_PER_S
 _SLACK_DAYS: Final = 2
 
@@ -137,11 +137,12 @@ def _sliced(
 ) -> Iterator[str]:
     """Objects slice by slice, so that memory does not grow with the interval."""
     for part in interval.slices(step_us):
-        for row in lake.rows(query, _params(part)):
+        for row in lake.rows(query, interval_params(part)):
             yield json.dumps(shape(row), ensure_ascii=False)
 
 
-def _params(interval: Interval) -> dict[str, Any]:
+def interval_params(interval: Interval) -> dict[str, Any]:
+    """Parameters of a question with `within`."""
     """A business day may lie a day off the UTC date on either side."""
     first, last = from_us(interval.start_us).toordinal(), from_us(interval.end_us).toordinal()
     return {
@@ -153,7 +154,8 @@ def _params(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _within(column: str) -> str:
+def within(column: str) -> str:
+    """The condition that a row of the site lies in the interval by this column."""
     return f"""site_id = $site AND date BETWEEN $first_day AND $last_day
       AND {column} >= make_timestamptz($start_us) AND {column} < make_timestamptz($end_us)"""
 
@@ -166,9 +168,9 @@ def _detections(lake: Lake, interval: Interval) -> Iterator[str]:
             frame_index, strftime(make_timestamp(epoch_us(time)), '%Y-%m-%dT%H:%M:%S.%g'), confidence::DOUBLE,
             x1_px::DOUBLE, y1_px::DOUBLE, x2_px::DOUBLE - x1_px, y2_px::DOUBLE - y1_px,
             coalesce(local_id::VARCHAR, 'null')) AS rest
-        FROM detections WHERE {_within("time")} ORDER BY time, camera_id, local_id, x1_px"""
-    for part in interval.slices(_SLICE_US):
-        for row in lake.rows(query, _params(part)):
+        FROM detections WHERE {within("time")} ORDER BY time, camera_id, local_id, x1_px"""
+    for part in interval.slices(SLICE_US):
+        for row in lake.rows(query, interval_params(part)):
             yield f'{{"stream_id": {json.dumps(row["camera_id"], ensure_ascii=False)}, {row["rest"]}'
 
 
@@ -176,7 +178,7 @@ def _journeys(lake: Lake, interval: Interval) -> Iterator[str]:
     query = f"""SELECT journey_id, identity_id, site_id, epoch_us(enter_time) AS enter_us,
            epoch_us(exit_time) AS exit_us, duration_s, converted,
            [stay.zone_id FOR stay IN stays] AS zones, [stay.dwell_s FOR stay IN stays] AS dwells_s
-        FROM journeys WHERE {_within("enter_time")} ORDER BY enter_time, journey_id"""
+        FROM journeys WHERE {within("enter_time")} ORDER BY enter_time, journey_id"""
     return _sliced(lake, query, interval, _DAY_US, _journey)
 
 
@@ -188,8 +190,8 @@ def _journey(row: dict[str, Any]) -> dict[str, Any]:
         "journey_id": row["journey_id"],
         "track_id": row["identity_id"],
         "stream_id": row["site_id"],
-        "start_time": _iso(row["enter_us"]),
-        "end_time": _iso(row["exit_us"]),
+        "start_time": iso_time(row["enter_us"]),
+        "end_time": iso_time(row["exit_us"]),
         "duration_seconds": round(row["duration_s"], 3),
         "zones_visited": row["zones"],
         "zone_dwell_times": {zone_id: round(seconds, 3) for zone_id, seconds in dwell_s.items()},
@@ -202,19 +204,19 @@ def _queue_metrics(lake: Lake, interval: Interval) -> Iterator[str]:
     query = f"""SELECT lane_id, site_id AS stream_id, epoch_us(time) AS timestamp, queue_length_mean AS queue_length,
            avg_wait_s AS avg_wait_time_seconds, max_wait_s AS max_wait_time_seconds,
            service_rate_per_h AS service_rate, abandoned AS abandonment_count
-        FROM queue_metrics WHERE {_within("time")} ORDER BY time, lane_id"""
+        FROM queue_metrics WHERE {within("time")} ORDER BY time, lane_id"""
     return _sliced(lake, query, interval, _DAY_US, _stamped)
 
 
 def _alerts(lake: Lake, interval: Interval) -> Iterator[str]:
     query = f"""SELECT rule_id, coalesce(camera_id, site_id) AS stream_id, epoch_us(time) AS timestamp, severity, state,
            dedup_key, zone_id, lane_id, value, threshold, message
-        FROM alerts WHERE {_within("time")} ORDER BY time, dedup_key, state"""
+        FROM alerts WHERE {within("time")} ORDER BY time, dedup_key, state"""
     return _sliced(lake, query, interval, _DAY_US, _stamped)
 
 
 def _stamped(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"timestamp": _iso(row["timestamp"])}
+    return row | {"timestamp": iso_time(row["timestamp"])}
 
 
 def _write_heatmap(lake: Lake, interval: Interval, path: Path) -> int:
@@ -224,7 +226,7 @@ def _write_heatmap(lake: Lake, interval: Interval, path: Path) -> int:
         WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
           AND time + INTERVAL 1 HOUR > make_timestamptz($start_us) AND time < make_timestamptz($end_us)
         GROUP BY ALL ORDER BY ALL""",
-        _params(interval),
+        interval_params(interval),
     )
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(json.dumps(_heatmap(interval.site_id, cells), indent=1) + "\n", encoding="utf-8")
@@ -263,5 +265,6 @@ def _heatmap(site_id: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _iso(time_us: int) -> str:
+def iso_time(time_us: int) -> str:
+    """ISO 8601 in UTC with milliseconds."""
     return from_us(time_us).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -18,17 +18,25 @@ from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
+from retail_ray.lake.locks import reading
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 
 _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_versions"}
 """Views of all rows of a table whose own name gives those that hold."""
+_TRIES: Final = 4
+_Answer = TypeVar("_Answer")
+
+
+class _VanishedError(LakeError):
+    """A file was taken away between listing and reading: compaction or retention did, and asking again helps."""
 
 
 class Lake:
     """A locked DuckDB over the tables of one lake; threads may ask at the same time.
 
     Every question first looks for new files (names only) and checks the footers of those, so that a foreign or
-    half-written file is a LakeError with its name instead of wrong numbers.
+    half-written file is a LakeError with its name instead of wrong numbers. A question whose files are exchanged
+    meanwhile is asked again, in the end with exchanges held off.
     """
 
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
@@ -58,7 +66,7 @@ class Lake:
         }
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
-        self._refresh()
+        self._undisturbed(self._refresh)
         journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
         for statement in (*IDENTITY_VIEWS, journeys, *CONVERSION_VIEWS):
             self._connection.execute(statement)
@@ -73,29 +81,47 @@ class Lake:
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """Answer of one statement as Arrow; `$name` in the query takes its value from `params`."""
-        with self._cursor(query) as cursor:
-            relation = cursor.sql(query, params=dict(params or {}))
-            if relation is None:
-                raise QueryError("the statement has no answer; ask with SELECT")
-            return relation.to_arrow_table()
+
+        def answer(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+            return _relation(cursor.sql(query, params=dict(params or {}))).to_arrow_table()
+
+        return self._ask(query, answer)
 
     def rows(self, query: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer of one statement as plain values, one dict per row."""
-        with self._cursor(query) as cursor:
+
+        def answer(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             cursor.execute(query, dict(params or {}))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+        return self._ask(query, answer)
+
     def head(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and the first rows of a statement that gives rows."""
-        with self._cursor(query) as cursor:
-            relation = cursor.sql(query)
-            if relation is None:
-                raise QueryError("the statement has no answer; ask with SELECT")
+
+        def answer(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
+            relation = _relation(cursor.sql(query))
             return list(relation.columns), relation.limit(max_rows).fetchall()
+
+        return self._ask(query, answer)
 
     def close(self) -> None:
         self._connection.close()
+
+    def _ask(self, query: str, answer: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> _Answer:
+        def once() -> _Answer:
+            with self._cursor(query) as cursor:
+                return answer(cursor)
+
+        return self._undisturbed(once)
+
+    def _undisturbed(self, once: Callable[[], _Answer]) -> _Answer:
+        for _ in range(_TRIES):
+            with suppress(_VanishedError):
+                return once()
+        with reading(self.root):
+            return once()
 
     @contextmanager
     def _cursor(self, query: str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -121,8 +147,9 @@ class Lake:
         path = Path(named.group(1)) if named else self._damaged_file(query)
         if path is None:
             return QueryError(str(error))
-        why = "is damaged: restore it or remove it" if path.exists() else "vanished while it was read: ask again"
-        return LakeError(f"{path}: {why} ({_first_line(error)})")
+        if not path.exists():
+            return _VanishedError(f"{path}: vanished while it was read: ask again ({_first_line(error)})")
+        return LakeError(f"{path}: is damaged: restore it or remove it ({_first_line(error)})")
 
     def _damaged_file(self, query: str) -> Path | None:
         """The first file that cannot be read whole, among the tables that the question names."""
@@ -130,6 +157,8 @@ class Lake:
             for name in files if table in query else ():
                 try:
                     pq.read_table(name, partitioning=None)
+                except FileNotFoundError:
+                    return Path(name)
                 except (OSError, pa.ArrowInvalid):
                     return Path(name)
         return None
@@ -142,10 +171,13 @@ class Lake:
 
     def _checked_files(self, table: str, known: dict[str, int]) -> dict[str, int]:
         found = {}
-        for partition in (self.root / table).glob("date=*/site=*"):
-            for path in partition.glob("*.parquet"):
-                name = str(path)
-                found[name] = known[name] if name in known else _schema_version(path, table)
+        try:
+            for partition in (self.root / table).glob("date=*/site=*"):
+                for path in partition.glob("*.parquet"):
+                    name = str(path)
+                    found[name] = known[name] if name in known else file_schema_version(path, table)
+        except FileNotFoundError as error:
+            raise _VanishedError(f"{error.filename}: vanished while the lake was listed: ask again") from error
         return found
 
     def _define_view(self, table: str) -> None:
@@ -162,7 +194,14 @@ def open_lake(root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_ex
     return Lake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
 
 
-def _schema_version(path: Path, table: str) -> int:
+def _relation(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelation:
+    if relation is None:
+        raise QueryError("the statement has no answer; ask with SELECT")
+    return relation
+
+
+def file_schema_version(path: Path, table: str) -> int:
+    """Version of a file's schema; LakeError where it is no Parquet file, not of this table, or from the future."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from retail_ray.core.errors import LakeError
+from retail_ray.lake.check import check
+from retail_ray.lake.compaction import compact, merges
+from retail_ray.lake.epochs import publish, recover
+from retail_ray.lake.partitions import empty_aside
+from retail_ray.lake.replacements import current_files, maintenance
+from retail_ray.lake.runs import supersede
+from retail_ray.lake.schemas import TABLES
+from retail_ray.lake.views import open_lake
+from tests.lake.maintained import (
+    EPOCHS_A_DAY,
+    SITE,
+    RowContext,
+    all_rows,
+    files,
+    publish_epoch,
+    rows,
+    stage_epoch,
+    write_days,
+)
+
+
+def compacted(root: Path, **how: int) -> int:
+    with maintenance(root):
+        done = compact(root, merges(root, **how))
+        assert [part.problem for part in done if part.problem] == []
+        empty_aside(root)
+    return len(done)
+
+
+def require_sound(root: Path) -> None:
+    with maintenance(root):
+        report = check(root)
+    assert (report.faults, report.notes) == ([], [])
+
+
+def test_one_file_per_table_day_and_run_with_the_same_rows(tmp_path: Path) -> None:
+    write_days(tmp_path, 2)
+    before = all_rows(tmp_path)
+    assert compacted(tmp_path) == 2 * len(TABLES)
+    assert len(files(tmp_path)) == 2 * len(TABLES)
+    assert all_rows(tmp_path) == before
+    require_sound(tmp_path)
+    names = files(tmp_path)
+    assert compacted(tmp_path) == 0
+    assert files(tmp_path) == names
+
+
+def test_a_compacted_file_is_sorted_and_written_as_others_are(tmp_path: Path) -> None:
+    write_days(tmp_path, 1)
+    plain = pq.read_schema(next((tmp_path / "detections").rglob("*.parquet")))
+    compacted(tmp_path)
+    (path,) = (tmp_path / "detections").rglob("*.parquet")
+    data = pq.read_table(path, partitioning=None)
+    assert data.schema.equals(plain, check_metadata=True)
+    keys = list(zip(data["camera_id"].to_pylist(), data["time"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
+
+
+def test_an_open_day_waits_for_enough_files_and_only_new_ones_are_merged(tmp_path: Path) -> None:
+    write_days(tmp_path, 1, complete=False)
+    assert merges(tmp_path) == []
+    detections = len(list((tmp_path / "detections").rglob("*.parquet")))
+    wanted = merges(tmp_path, open_day_files=detections)
+    assert {merge.partition.table for merge in wanted} == {"detections", "tracklets", "coverage"}
+    with maintenance(tmp_path):
+        compact(tmp_path, wanted)
+    assert merges(tmp_path, open_day_files=2 * EPOCHS_A_DAY) == []
+    publish_epoch(tmp_path, EPOCHS_A_DAY)  # the next day begins: the first is finished
+    assert {merge.partition.day.day for merge in merges(tmp_path)} == {2}
+    compacted(tmp_path)
+    require_sound(tmp_path)
+
+
+def test_what_no_commit_names_is_left_alone(tmp_path: Path) -> None:
+    """The files of a half-published epoch stay where the run's recovery finds them."""
+    write_days(tmp_path, 1, complete=False)
+    publish_epoch(tmp_path, EPOCHS_A_DAY)
+    before = all_rows(tmp_path)
+    left = files(tmp_path)[0]
+    half = left.with_name(f"door-r1-{99:06d}.parquet")
+    shutil.copy(left, half)
+    compacted(tmp_path)
+    assert half.exists()
+    recover(tmp_path, "r1")
+    assert not half.exists()
+    assert all_rows(tmp_path) == before
+    require_sound(tmp_path)
+
+
+def test_a_run_goes_on_after_compaction_and_takes_all_its_rows_with_it(tmp_path: Path) -> None:
+    write_days(tmp_path, 1, complete=False)
+    publish_epoch(tmp_path, EPOCHS_A_DAY)
+    compacted(tmp_path)
+    recover(tmp_path, "r1")
+    publish_epoch(tmp_path, EPOCHS_A_DAY + 1)
+    entries = stage_epoch(tmp_path, EPOCHS_A_DAY + 1)
+    publish(tmp_path, RowContext(SITE, "r1", "c1"), EPOCHS_A_DAY + 1, entries)
+    assert len(all_rows(tmp_path)["line_crossings"]) == EPOCHS_A_DAY + 2
+    supersede(tmp_path, "r1", by="r2")
+    assert files(tmp_path) == []
+    assert current_files(tmp_path, "r1") == {}
+
+
+def test_a_damaged_file_is_not_laundered(tmp_path: Path) -> None:
+    write_days(tmp_path, 1)
+    bad = next((tmp_path / "occupancy").rglob("*.parquet"))
+    bad.write_bytes(bad.read_bytes()[:-1] + b"x")
+    names = sorted((tmp_path / "occupancy").rglob("*.parquet"))
+    with maintenance(tmp_path):
+        problems = [part.problem for part in compact(tmp_path) if part.problem]
+        empty_aside(tmp_path)
+    assert len(problems) == 1
+    assert f"{bad}: damaged" in problems[0]
+    assert sorted((tmp_path / "occupancy").rglob("*.parquet")) == names
+
+
+def test_one_maintenance_at_a_time(tmp_path: Path) -> None:
+    write_days(tmp_path, 1)
+    with (
+        maintenance(tmp_path),
+        pytest.raises(LakeError, match="another job maintains this lake"),
+        maintenance(tmp_path),
+    ):
+        pass
+    with pytest.raises(LakeError, match="no lake here"), maintenance(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_reader_is_undisturbed_by_an_exchange_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchange all folders between a reader's listing and its reading, more often than it tries by itself."""
+    write_days(tmp_path, 2)
+    before = all_rows(tmp_path)
+    with open_lake(tmp_path) as lake:
+        refresh, left = lake._refresh, [1]
+
+        def disturbed() -> None:
+            refresh()
+            if left:
+                left.pop()
+                compacted(tmp_path)
+
+        monkeypatch.setattr(lake, "_refresh", disturbed)
+        assert rows(lake) == before
+    assert left == []
+
+
+KILLED = """
+import ctypes, os, shutil, signal, sys
+from pathlib import Path
+sys.path[:0] = [{repo!r}]
+from retail_ray.lake import partitions, replacements
+from retail_ray.lake.compaction import compact
+left = int(sys.argv[2])
+def watched(owner, name):
+    original = getattr(owner, name)
+    def step(*args, **kwargs):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+    setattr(owner, name, step)
+for name in ("rename", "write_bytes", "unlink", "chmod", "mkdir"):
+    watched(Path, name)
+for name in ("fsync", "link", "unlink", "rmdir"):
+    watched(os, name)
+watched(partitions, "sync_folder")
+root = Path(sys.argv[1])
+with replacements.maintenance(root):
+    compact(root)
+    partitions.empty_aside(root)
+print(int(sys.argv[2]) - left)
+"""
+
+
+def kill_at(root: Path, step: int) -> subprocess.CompletedProcess[str]:
+    script = KILLED.format(repo=str(Path(__file__).resolve().parents[2]))
+    command = [sys.executable, "-c", script, str(root), str(step)]
+    return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
+
+
+def test_a_killed_compaction_changes_no_row_and_the_next_one_ends_the_same(tmp_path: Path) -> None:
+    write_days(tmp_path / "lake", 1)
+    for table in set(TABLES) - {"coverage", "heat"}:
+        shutil.rmtree(tmp_path / "lake" / table)  # two tables suffice; the check below speaks of files alone
+    before = all_rows(tmp_path / "lake")
+    whole = shutil.copytree(tmp_path / "lake", tmp_path / "whole")
+    steps = int(kill_at(whole, 1_000_000).stdout)
+    final = [path.relative_to(whole) for path in files(whole)]
+    assert steps > 20
+    for step in range(1, steps + 1, max(1, steps // 9)):
+        root = shutil.copytree(tmp_path / "lake", tmp_path / f"killed-{step}")
+        assert kill_at(root, step).returncode == -signal.SIGKILL
+        assert all_rows(root) == before, step
+        compacted(root)
+        assert all_rows(root) == before, step
+        assert [path.relative_to(root) for path in files(root)] == final
+        with maintenance(root):
+            assert {fault.kind for fault in check(root, rows=False).faults} == {"missing"}  # the tables left out
+        assert not any((root / "_maintenance").iterdir())
+        shutil.rmtree(root)

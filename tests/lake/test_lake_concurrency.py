@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.lake_concurrency import run_together
+
+
+def test_no_read_fails_and_no_row_is_lost_or_doubled(tmp_path: Path) -> None:
+    """Two writers, compaction, retention and readers, for 15 seconds; `make bench-lake-concurrency` is the long one."""
+    found = run_together(tmp_path, seconds=15.0, readers=3)
+    counts = found["counts"]
+    assert found["problems"] == []
+    assert (counts.get("failed_reads", 0), counts["wrong_answers"]) == (0, 0)
+    assert found["rows_lost_or_doubled_at_the_end"] == 0
+    assert found["faults"] == []
+    assert min(counts["answers"], counts["epochs"], counts["merges"]) > 0
