@@ -20,6 +20,7 @@ from retail_ray.core.errors import ConfigError, TrackerError
 from retail_ray.core.uris import mask_credentials
 from retail_ray.evaluate_cli import evaluate
 from retail_ray.export_cli import export
+from retail_ray.recount_cli import recount
 from retail_ray.refusals import refusals as _refusals
 from retail_ray.simulate_cli import simulate
 from retail_ray.site_notes import not_there, switched_off
@@ -247,6 +248,7 @@ def _on_interrupt(stop: Any) -> None:
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)
+main.add_command(recount)
 main.add_command(simulate)
 main.add_command(train_demo_models)
 

@@ -48,15 +48,17 @@ def build_gallery_host(
 
 
 def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
-    """Lines and zones of cameras that do not take part are left out."""
-    site = plan.site
-    operators = SiteOperators(
+    return SiteHost(build_operators(plan.site, starts_us), plan.stage(SITE))
+
+
+def build_operators(site: Site, starts_us: Mapping[str, int]) -> SiteOperators:
+    """What counts, live and in a recount. Lines and zones of cameras that do not take part are left out."""
+    return SiteOperators(
         lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
         zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
         occupancy=OccupancySettings(site.business_day),
         cameras=camera_views(site, starts_us),
     )
-    return SiteHost(operators, plan.stage(SITE))
 
 
 def entrances_of(site: Site) -> list[Entrance]:
@@ -81,9 +83,12 @@ def _entrance(site: Site, line: Line) -> Entrance | None:
 
 def build_journey_host(plan: RunPlan) -> JourneyHost:
     """What the coordinator derives of every epoch before it is published."""
-    visits = plan.site.visits
-    settings = JourneySettings(plan.site.business_day, visits.visit_gap_s, visits.bridge_gap_s)
-    return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
+    return JourneyHost(build_journey_book(plan.site), plan.stage(COORDINATOR))
+
+
+def build_journey_book(site: Site) -> JourneyBook:
+    visits = site.visits
+    return JourneyBook(JourneySettings(site.business_day, visits.visit_gap_s, visits.bridge_gap_s))
 
 
 def camera_views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:
