@@ -24,6 +24,7 @@ from retail_ray.export_cli import export
 from retail_ray.lake_cli import lake as lake_group
 from retail_ray.metrics_cli import metrics
 from retail_ray.pos_cli import pos
+from retail_ray.recount_cli import recount
 from retail_ray.refusals import refusals as _refusals
 from retail_ray.simulate_cli import simulate
 from retail_ray.site_notes import not_there, switched_off
@@ -255,6 +256,7 @@ main.add_command(export)
 main.add_command(metrics)
 main.add_command(pos)
 main.add_command(lake_group)
+main.add_command(recount)
 main.add_command(simulate)
 main.add_command(train_demo_models)
 

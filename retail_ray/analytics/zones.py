@@ -5,7 +5,8 @@ Debouncing decides whether somebody entered or left, never when (RETAIL: zone_vi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from retail_ray.core.time import US_PER_S
 
 _MAX_SPEED_M_S = 3.0
 _JUMP_SLACK_M = 1.0
+_CAMERA_STEP = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +72,62 @@ class _Guest:
     outside_bridged_us: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """Sights of one tick: (N,) keys, made of camera and tracklet, (N,) times and (N, 2) points."""
+
+    end_us: int
+    key: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+    points: NDArray[np.float64]
+
+    def guest(self, row: int) -> _Guest:
+        """Whoever stands in this row, outside and without an open stay."""
+        x, y = self.points[row].tolist()
+        time_us = int(self.time_us[row])
+        return _Guest(time_us, x, y, inside=False, border_us=time_us, starts_inside=False)
+
+
 @dataclass(slots=True)
 class ZoneTracker:
     """Stays of the tracklets of every camera that sees one zone; a stay comes out when it has ended."""
 
     settings: ZoneSettings
-    _guests: dict[tuple[str, int], _Guest] = field(default_factory=dict)
+    _guests: dict[int, _Guest] = field(default_factory=dict)
+    _passing: deque[_Passing] = field(default_factory=deque)
+    _camera_ids: tuple[str, ...] = ()
+    _corners: NDArray[np.float64] = field(init=False)
+    _max_gap_us: int = field(init=False)
+    _step_us: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._corners = np.array(self.settings.polygon, np.float64)
+        self._max_gap_us = round(self.settings.max_gap_s * US_PER_S)
+        self._step_us = min(self._max_gap_us, int(self.settings.observed_step_s * US_PER_S))
 
     def update(self, tick: Tick, camera_ids: Sequence[str]) -> list[ZoneVisit]:
-        """Work the rows of this tick; `camera_ids` are the sorted names that `tick.camera` points into."""
-        ended: list[ZoneVisit] = []
-        points = self._points(tick, camera_ids)
+        """Work the rows of this tick; `camera_ids` are the sorted names that `tick.camera` points into.
+
+        Only guests who are inside, or have an open stay, are worked one by one; of all others the last sights do.
+        """
+        self._name_cameras(camera_ids)
+        points = self._points(tick)
         rows = np.flatnonzero(np.isfinite(points[:, 0]))
-        inside = contains(np.array(self.settings.polygon), points[rows]).tolist()
-        columns = (tick.camera[rows].tolist(), tick.local_id[rows].tolist(), tick.time_us[rows].tolist())
-        for camera, local_id, time_us, (x, y), is_in in zip(*columns, points[rows].tolist(), inside, strict=True):
-            key = (camera_ids[camera], local_id)
-            guest = self._guests.get(key)
-            if guest is not None and not self._follows(guest, time_us, x, y):
-                self._close(key, guest, ended)
-                guest = None
-            if guest is None:
-                self._guests[key] = _Guest(time_us, x, y, is_in, time_us, is_in)
-            else:
-                self._step(key, guest, (time_us, x, y, is_in), ended)
+        points, time_us = points[rows], tick.time_us[rows]
+        keys = tick.camera[rows].astype(np.int64) * _CAMERA_STEP + tick.local_id[rows]
+        inside = self._contains(points)
+        ended: list[ZoneVisit] = []
+        worked: dict[int, list[int]] = {}
+        busy = self._guests.keys() | set(keys[inside].tolist())
+        if busy:
+            for row, key in enumerate(keys.tolist()):
+                if key in busy:
+                    worked.setdefault(key, []).append(row)
+            for key, own in worked.items():
+                self._work(key, time_us[own].tolist(), points[own].tolist(), inside[own].tolist(), ended)
+        self._passing.append(_Passing(tick.end_us, keys, time_us, points))
         self._work_unseen(tick.end_us, ended)
+        self._let_pass(worked, tick.end_us)
         return sorted(ended, key=_order)
 
     def wake_us(self) -> int | None:
@@ -108,6 +141,7 @@ class ZoneTracker:
         for key, guest in self._guests.items():
             self._close(key, guest, ended)
         self._guests = {}
+        self._passing.clear()
         return sorted(ended, key=_order)
 
     def present(self) -> int:
@@ -120,20 +154,79 @@ class ZoneTracker:
 
     def state(self) -> Any:
         names = _Guest.__slots__
-        return [(key, *(getattr(guest, name) for name in names)) for key, guest in self._guests.items()]
+        guests = {key: passing.guest(row) for passing in self._passing for row, key in enumerate(passing.key.tolist())}
+        guests |= self._guests
+        return [(self._name(key), *(getattr(guest, name) for name in names)) for key, guest in sorted(guests.items())]
 
     def restore(self, state: Any) -> None:
-        self._guests = {key: _Guest(*values) for key, *values in state}
+        self._camera_ids = tuple(sorted({camera_id for (camera_id, _), *_ in state}))
+        self._guests = {
+            self._camera_ids.index(camera_id) * _CAMERA_STEP + local_id: _Guest(*values)
+            for (camera_id, local_id), *values in state
+        }
+        self._passing.clear()
 
-    @property
-    def _max_gap_us(self) -> int:
-        return round(self.settings.max_gap_s * US_PER_S)
+    def _name_cameras(self, camera_ids: Sequence[str]) -> None:
+        """Keys hold the place of a camera's name; after `restore` that of fewer names."""
+        if self._camera_ids == tuple(camera_ids):
+            return
+        named = {self._name(key): guest for key, guest in self._guests.items()}
+        self._camera_ids = tuple(camera_ids)
+        self._guests = {self._camera_ids.index(name) * _CAMERA_STEP + i: guest for (name, i), guest in named.items()}
 
-    def _points(self, tick: Tick, camera_ids: Sequence[str]) -> NDArray[np.float64]:
+    def _name(self, key: int) -> tuple[str, int]:
+        return self._camera_ids[key // _CAMERA_STEP], key % _CAMERA_STEP
+
+    def _points(self, tick: Tick) -> NDArray[np.float64]:
         if self.settings.camera_id is None:
             return tick.floor_xy_m
-        ours = tick.camera == camera_ids.index(self.settings.camera_id)
+        ours = tick.camera == self._camera_ids.index(self.settings.camera_id)
         return np.where(ours[:, None], tick.foot_px.astype(np.float64), np.nan)
+
+    def _contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        low, high = self._corners.min(axis=0), self._corners.max(axis=0)
+        inside = ((points >= low) & (points <= high)).all(axis=1)
+        if inside.any():
+            inside[inside] = contains(self._corners, points[inside])
+        return inside
+
+    def _work(
+        self, key: int, times_us: list[int], points: list[list[float]], inside: list[bool], ended: list[ZoneVisit]
+    ) -> None:
+        """All sights of one tracklet in a tick."""
+        guest = self._guests.get(key) or self._last_sight(key)
+        if guest is not None and guest.inside and all(inside) and times_us[-1] - guest.time_us <= self._step_us:
+            guest.observed_us += times_us[-1] - guest.time_us
+            guest.time_us, (guest.x, guest.y) = times_us[-1], points[-1]
+            self._debounce(key, guest, ended)
+            return
+        for time_us, (x, y), is_in in zip(times_us, points, inside, strict=True):
+            if guest is not None and not self._follows(guest, time_us, x, y):
+                self._close(key, guest, ended)
+                guest = None
+            if guest is None:
+                guest = _Guest(time_us, x, y, is_in, time_us, is_in)
+            else:
+                self._step(key, guest, (time_us, x, y, is_in), ended)
+        assert guest is not None
+        self._guests[key] = guest
+
+    def _last_sight(self, key: int) -> _Guest | None:
+        """Somebody who was outside and had no open stay, when last seen."""
+        for passing in reversed(self._passing):
+            found = np.flatnonzero(passing.key == key)
+            if len(found):
+                return passing.guest(int(found[-1]))
+        return None
+
+    def _let_pass(self, keys: Iterable[int], now_us: int) -> None:
+        """Keep nothing of those worked in this tick who are outside for good, and no sights too old to go on from."""
+        for key in keys:
+            guest = self._guests.get(key)
+            if guest is not None and not guest.inside and guest.enter_us is None:
+                del self._guests[key]
+        while self._passing and self._passing[0].end_us < now_us - self._max_gap_us:
+            self._passing.popleft()
 
     def _follows(self, guest: _Guest, time_us: int, x: float, y: float) -> bool:
         """Whether one person can have gone from the last sight to this one."""
@@ -145,9 +238,7 @@ class ZoneTracker:
         way_m = float(np.hypot(x - guest.x, y - guest.y))
         return way_m <= _MAX_SPEED_M_S * step_us / US_PER_S + _JUMP_SLACK_M
 
-    def _step(
-        self, key: tuple[str, int], guest: _Guest, seen: tuple[int, float, float, bool], ended: list[ZoneVisit]
-    ) -> None:
+    def _step(self, key: int, guest: _Guest, seen: tuple[int, float, float, bool], ended: list[ZoneVisit]) -> None:
         time_us, x, y, inside = seen
         step_us = time_us - guest.time_us
         bridged = step_us > self.settings.observed_step_s * US_PER_S
@@ -180,7 +271,7 @@ class ZoneTracker:
             guest.bridged_us += guest.outside_bridged_us
         guest.outside_us = guest.outside_bridged_us = 0
 
-    def _debounce(self, key: tuple[str, int], guest: _Guest, ended: list[ZoneVisit]) -> None:
+    def _debounce(self, key: int, guest: _Guest, ended: list[ZoneVisit]) -> None:
         lasted_us = guest.time_us - guest.border_us
         if guest.enter_us is None:
             if guest.inside and lasted_us >= self.settings.enter_after_s * US_PER_S:
@@ -188,7 +279,7 @@ class ZoneTracker:
         elif not guest.inside and lasted_us >= self.settings.leave_after_s * US_PER_S:
             self._close(key, guest, ended)
 
-    def _close(self, key: tuple[str, int], guest: _Guest, ended: list[ZoneVisit]) -> None:
+    def _close(self, key: int, guest: _Guest, ended: list[ZoneVisit]) -> None:
         """End the stay at the border if the guest was last seen outside, else where it was last seen."""
         if guest.enter_us is not None:
             exit_us = guest.time_us if guest.inside else guest.border_us
@@ -196,7 +287,15 @@ class ZoneTracker:
                 observed_s, bridged_s = guest.observed_us / US_PER_S, guest.bridged_us / US_PER_S
                 censored = guest.starts_inside or guest.inside
                 ended.append(
-                    ZoneVisit(self.settings.zone_id, *key, guest.enter_us, exit_us, observed_s, bridged_s, censored)
+                    ZoneVisit(
+                        self.settings.zone_id,
+                        *self._name(key),
+                        guest.enter_us,
+                        exit_us,
+                        observed_s,
+                        bridged_s,
+                        censored,
+                    )
                 )
         guest.enter_us = None
         guest.observed_us = guest.bridged_us = guest.outside_us = guest.outside_bridged_us = 0
@@ -209,8 +308,8 @@ class ZoneTracker:
 
     def _border_share(self, start: tuple[float, float], end: tuple[float, float]) -> float:
         """Share of the way from `start` to `end` at which it meets the polygon's border; half where it only grazes."""
-        corners = np.array(self.settings.polygon)
-        edge = np.roll(corners, -1, axis=0) - corners
+        corners = self._corners
+        edge = np.concatenate((corners[1:], corners[:1])) - corners
         way = np.subtract(end, start)
         offset = corners - start
         parallel = way[0] * edge[:, 1] - way[1] * edge[:, 0]
@@ -218,7 +317,8 @@ class ZoneTracker:
         share = (offset[:, 0] * edge[:, 1] - offset[:, 1] * edge[:, 0]) / divisor
         on_edge = (offset[:, 0] * way[1] - offset[:, 1] * way[0]) / divisor
         meets = (share >= 0) & (share <= 1) & (on_edge >= -1e-9) & (on_edge <= 1 + 1e-9)
-        return float(np.median(share[meets])) if meets.any() else 0.5
+        found = np.sort(share[meets])
+        return float(found[(len(found) - 1) // 2] + found[len(found) // 2]) / 2 if len(found) else 0.5
 
 
 def _order(visit: ZoneVisit) -> tuple[int, str, int, int]:

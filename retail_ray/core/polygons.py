@@ -40,7 +40,7 @@ def contains(corners: Points, points: Points) -> NDArray[np.bool_]:
     """(N,) whether each of (N, 2) points is inside (even-odd rule); NaN points are outside."""
     x, y = points[:, 0, None], points[:, 1, None]
     x0, y0 = corners[:, 0], corners[:, 1]
-    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    x1, y1 = np.concatenate((corners[1:], corners[:1])).T
     straddles = (y0 > y) != (y1 > y)
     height = np.where(y1 == y0, 1.0, y1 - y0)
     left_of = x < x0 + (y - y0) * (x1 - x0) / height

@@ -6,12 +6,13 @@ Columns that every table shares (site_id, run_id, config_version, date) are adde
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retail_ray.core.boxes import foot_points
 from retail_ray.core.checks import require
 
 FootSource = Literal["box", "mask", "estimated"]
@@ -27,6 +28,7 @@ class DetectionRows:
     foot_source: (N,) int8, index into FOOT_SOURCES. floor_xy_m: (N, 2) float64, NaN without calibration.
     visible_share: (N,) float32 in [0, 1], an estimate, NaN without tracklet.
     mask_rle: N COCO counts or None; mask_hw: their frame size.
+    edge_px: (N, 2) float32, the lower end of what is seen; the middle of the box's lower edge where left out.
     """
 
     camera_id: str
@@ -41,9 +43,12 @@ class DetectionRows:
     visible_share: NDArray[np.float32]
     mask_rle: tuple[bytes | None, ...]
     mask_hw: tuple[int, int]
+    edge_px: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
     def __post_init__(self) -> None:
         n = len(self.time_us)
+        if not len(self.edge_px):
+            object.__setattr__(self, "edge_px", foot_points(self.xyxy_px))
         require("DetectionRows.frame_index", self.frame_index, (n,), np.int64)
         require("DetectionRows.time_us", self.time_us, (n,), np.int64)
         require("DetectionRows.xyxy_px", self.xyxy_px, (n, 4), np.float32)
@@ -53,6 +58,7 @@ class DetectionRows:
         require("DetectionRows.foot_source", self.foot_source, (n,), np.int8)
         require("DetectionRows.floor_xy_m", self.floor_xy_m, (n, 2), np.float64)
         require("DetectionRows.visible_share", self.visible_share, (n,), np.float32)
+        require("DetectionRows.edge_px", self.edge_px, (n, 2), np.float32)
 
     def __len__(self) -> int:
         return len(self.time_us)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from retail_ray.core.boxes import foot_points
 from retail_ray.core.records import FOOT_SOURCES, DetectionRows
 from retail_ray.core.types import UNTRACKED
 from retail_ray.lake.schemas import MASK
@@ -26,6 +28,8 @@ def detection_columns(records: Sequence[Any]) -> dict[str, Any]:
     local_id = joined("local_id", (0,), np.int64)
     visible = joined("visible_share", (0,), np.float32)
     source = joined("foot_source", (0,), np.int8).astype(np.int32)
+    edges = joined("edge_px", (0, 2), np.float32)
+    at_box = (edges == foot_points(boxes)).all(axis=1)
     return {
         "camera_id": _cameras(records),
         "frame_index": joined("frame_index", (0,), np.int64),
@@ -40,6 +44,8 @@ def detection_columns(records: Sequence[Any]) -> dict[str, Any]:
         "floor_y_m": pa.array(floor[:, 1], mask=np.isnan(floor[:, 1])),
         "visible_share": pa.array(visible, mask=np.isnan(visible)),
         "mask": _masks(records),
+        "edge_x_px": pa.array(edges[:, 0], mask=at_box),
+        "edge_y_px": pa.array(edges[:, 1], mask=at_box),
     }
 
 
@@ -103,4 +109,15 @@ def _one_camera(camera_id: str, data: pa.Table, masks: list[Any], sizes: list[An
         visible_share=numbers("visible_share", dtype=np.float32),
         mask_rle=tuple(None if mask is None else mask["counts"].encode("ascii") for mask in masks),
         mask_hw=next((size for size in sizes if size is not None), (0, 0)),
+        edge_px=edges_px(data),
     )
+
+
+def edges_px(data: pa.Table) -> NDArray[np.float32]:
+    """(N, 2) lower ends of what is seen; of files before schema version 3 the middle of each box's lower edge."""
+    boxes = np.stack([data[f"{name}_px"].to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1)
+    edges = foot_points(boxes)
+    if "edge_x_px" in data.column_names:
+        stored = np.stack([data[f"edge_{axis}_px"].to_numpy() for axis in "xy"], axis=1)
+        edges = np.where(np.isnan(stored), edges, stored)
+    return np.asarray(edges, np.float32)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ def lake_errors(doing: str, path: Path) -> Iterator[None]:
         place = error.filename or path
         advice = _ADVICE.get(error.errno or 0, str(error))
         raise LakeError(f"cannot {doing} {place}: {advice}") from error
+
+
+@contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock file for a while; LakeError with this refusal when another process holds it."""
+    with lake_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
+    with handle:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise LakeError(f"{path}: {refusal}") from error
+        yield
 
 
 def sha256(blob: bytes) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Final, Literal
 
 from retail_ray.core.errors import LakeError
 from retail_ray.core.time import from_us
 from retail_ray.lake.epochs import remove_run_files
-from retail_ray.lake.files import check_name, lake_errors, read_json, write_json
+from retail_ray.lake.files import check_name, lake_errors, locked, read_json, write_json
+from retail_ray.lake.recounts import forget_run
 
 _FOREVER: Final = 1 << 62
 
@@ -61,7 +61,7 @@ def begin_run(lake_root: Path, record: RunRecord, *, replace_older: bool = False
         _refuse_other_input(lake_root, known, record)
         return known
     if known is not None:
-        remove_run_files(lake_root, known.run_id)
+        _remove(lake_root, known)
     older = overlapping_runs(lake_root, record.site_id, record.cameras, other_than=record.run_id)
     if older and not replace_older:
         raise LakeError(_overlap_message(lake_root, record, older))
@@ -71,21 +71,10 @@ def begin_run(lake_root: Path, record: RunRecord, *, replace_older: bool = False
     return record
 
 
-@contextmanager
-def exclusive(lake_root: Path, site_id: str) -> Iterator[None]:
+def exclusive(lake_root: Path, site_id: str) -> AbstractContextManager[None]:
     """Keep other jobs of this site out of this lake; LakeError when one is at work."""
     path = Path(lake_root) / "_runs" / f".{check_name('site', site_id)}.lock"
-    with lake_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("w")
-    with handle:
-        try:
-            flock(handle, LOCK_EX | LOCK_NB)
-        except BlockingIOError as error:
-            raise LakeError(
-                f"{path}: another job works on site '{site_id}' in this lake; wait for it, end it, or use another lake"
-            ) from error
-        yield
+    return locked(path, f"another job works on site '{site_id}' in this lake; wait for it, end it, or use another lake")
 
 
 def finish_run(
@@ -134,10 +123,15 @@ def supersede(lake_root: Path, run_id: str, by: str) -> RunRecord:
     """Delete all rows and states of a run; its record stays and names the run that replaced it."""
     record = replace(_known(lake_root, run_id), status="superseding", superseded_by=by)
     _write(lake_root, record)
-    remove_run_files(lake_root, run_id)
+    _remove(lake_root, record)
     done = replace(record, status="superseded")
     _write(lake_root, done)
     return done
+
+
+def _remove(lake_root: Path, record: RunRecord) -> None:
+    remove_run_files(lake_root, record.run_id)
+    forget_run(lake_root, record.site_id, record.run_id)
 
 
 def _known(lake_root: Path, run_id: str) -> RunRecord:

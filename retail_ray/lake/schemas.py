@@ -13,7 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 META_TABLE: Final = b"retail_ray.table"
 META_VERSION: Final = b"retail_ray.schema_version"
 
@@ -51,6 +51,11 @@ def _local_id(*, nullable: bool = False) -> pa.Field:
     return _column("local_id", pa.int64(), meaning, nullable=nullable)
 
 
+def _edge(name: str) -> pa.Field:
+    meaning = "lower end of what is seen, native frame; NULL where it is the middle of the box's lower edge"
+    return _column(name, pa.float32(), meaning, "px", nullable=True)
+
+
 def _table(name: str, meaning: str, *columns: pa.Field) -> pa.Schema:
     common = [
         _column("site_id", _WORD, "site"),
@@ -86,6 +91,8 @@ TABLES: Final[dict[str, pa.Schema]] = {
             nullable=True,
         ),
         _column("mask", MASK, "COCO run-length mask of key frames: size [height, width], counts", nullable=True),
+        _edge("edge_x_px"),
+        _edge("edge_y_px"),
     ),
     "tracklets": _table(
         "tracklets",

@@ -19,6 +19,7 @@ from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
 from retail_ray.lake.locks import reading
+from retail_ray.lake.recounts import RECOUNTABLE, all_recounts, in_force, record_paths
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 
 _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_versions"}
@@ -29,6 +30,11 @@ _Answer = TypeVar("_Answer")
 
 class _VanishedError(LakeError):
     """A file was taken away between listing and reading: compaction or retention did, and asking again helps."""
+
+
+_IN_FORCE: Final = """CREATE OR REPLACE TABLE versions_in_force (
+    site_id VARCHAR, run_id VARCHAR, date DATE, table_name VARCHAR, version VARCHAR)"""
+"""Of days that were counted anew: the config version that holds, by table. Views `<table>_all` have every version."""
 
 
 class Lake:
@@ -45,7 +51,8 @@ class Lake:
             raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
         self._lock = Lock()
         self._files: dict[str, dict[str, int]] = {}
-        self._shapes: dict[str, tuple[bool, bool]] = {}
+        self._shapes: dict[str, tuple[bool, bool, bool]] = {}
+        self._records: tuple[tuple[str, int, int, int], ...] = ()
         self._connection = duckdb.connect(":memory:")
         settings: dict[str, str | list[str]] = {
             "threads": str(threads),
@@ -66,6 +73,7 @@ class Lake:
         }
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
+        self._connection.execute(_IN_FORCE)
         self._undisturbed(self._refresh)
         journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
         for statement in (*IDENTITY_VIEWS, journeys, *CONVERSION_VIEWS):
@@ -165,9 +173,25 @@ class Lake:
 
     def _refresh(self) -> None:
         with self._lock, lake_errors("read", self.root):
+            self._learn_versions()
             for table in TABLES:
                 self._files[table] = self._checked_files(table, self._files.get(table, {}))
                 self._define_view(table)
+
+    def _learn_versions(self) -> None:
+        """Read the records of recounts anew where one has changed."""
+        stats = [(path, path.stat()) for path in record_paths(self.root)]
+        records = tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
+        if records == self._records:
+            return
+        rows = list(in_force(all_recounts(self.root)))
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("DELETE FROM versions_in_force")
+            if rows:
+                cursor.executemany("INSERT INTO versions_in_force VALUES (?, ?, ?, ?, ?)", rows)
+            cursor.execute("COMMIT")
+        self._records = records
 
     def _checked_files(self, table: str, known: dict[str, int]) -> dict[str, int]:
         found = {}
@@ -183,9 +207,10 @@ class Lake:
     def _define_view(self, table: str) -> None:
         """Views are bound to a way of reading: anew when the first file comes, or files of another version."""
         versions = set(self._files[table].values())
-        shape = (bool(versions), versions not in (set(), {SCHEMA_VERSION}))
+        shape = (bool(versions), versions not in (set(), {SCHEMA_VERSION}), bool(self._records))
         if self._shapes.get(table) != shape:
-            self._connection.execute(_view(self.root, table, *shape))
+            for statement in _views(self.root, table, *shape):
+                self._connection.execute(statement)
             self._shapes[table] = shape
 
 
@@ -218,7 +243,22 @@ def file_schema_version(path: Path, table: str) -> int:
     return version
 
 
-def _view(root: Path, table: str, has_files: bool, mixed: bool) -> str:
+def _views(root: Path, table: str, has_files: bool, mixed: bool, recounted: bool) -> list[str]:
+    """The statements that define a table's views. recounted: the lake may hold rows of several config versions."""
+    name = _RAW_NAMES.get(table, table)
+    if table not in RECOUNTABLE:
+        return [_view(root, table, name, has_files, mixed)]
+    columns = ", ".join(f'rows."{field.name}"' for field in TABLES[table])
+    holds = f"""LEFT JOIN (FROM versions_in_force WHERE table_name = '{table}') known
+            ON rows.run_id = known.run_id AND rows.date = known.date AND rows.site_id = known.site_id
+        WHERE known.version IS NULL OR known.version = rows.config_version"""
+    return [
+        _view(root, table, f"{table}_all", has_files, mixed),
+        f"CREATE OR REPLACE VIEW {name} AS SELECT {columns}, rows.date FROM {table}_all rows {holds * recounted}",
+    ]
+
+
+def _view(root: Path, table: str, name: str, has_files: bool, mixed: bool) -> str:
     columns = [f'"{field.name}"' for field in TABLES[table]]
     empty = ", ".join(
         f"NULL::{_sql_type(field.type)} AS {name}" for field, name in zip(TABLES[table], columns, strict=True)
@@ -229,7 +269,6 @@ def _view(root: Path, table: str, has_files: bool, mixed: bool) -> str:
         read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(pattern)}, hive_partitioning = true,
             hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
         source = f"{source} UNION ALL BY NAME {read}"
-    name = _RAW_NAMES.get(table, table)
     return f"CREATE OR REPLACE VIEW {name} AS SELECT {', '.join(columns)}, date FROM ({source})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,36 +55,39 @@ def build_gallery_host(
 
 
 def build_site_host(plan: RunPlan, starts_us: Mapping[str, int]) -> SiteHost:
-    """Lines and zones of cameras that do not take part are left out."""
-    site = plan.site
-    operators = SiteOperators(
-        lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
-        zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
-        occupancy=occupancy_settings(plan, starts_us),
-        cameras=camera_views(site, starts_us),
-        alerts=alert_settings(plan, starts_us),
-        floor=floor_settings(site),
-    )
+    """A live run goes on counting where the runs before it stopped; a recorded one depends on its videos alone."""
+    operators = build_operators(plan.site, starts_us, goes_on=plan.lake if plan.live else None)
     return SiteHost(operators, plan.stage(SITE))
 
 
-def occupancy_settings(plan: RunPlan, starts_us: Mapping[str, int]) -> OccupancySettings:
-    """A live run goes on counting where the runs before it stopped; a recorded one depends on its videos alone."""
-    site, wanted = plan.site, plan.site.occupancy
-    start = counted_today(plan.lake, site.site, site.business_day, min(starts_us.values())) if plan.live else None
-    return OccupancySettings(
-        day=site.business_day,
-        inside_cameras=tuple(camera_id for camera_id in wanted.inside_cameras if camera_id in starts_us),
-        hours=None if site.opening_hours is None else site.opening_hours.hours(site.timezone),
-        reset_after_close_s=wanted.reset_after_close_s,
-        start=start,
+def build_operators(site: Site, starts_us: Mapping[str, int], goes_on: Path | None = None) -> SiteOperators:
+    """What counts, live and in a recount. Lines and zones of cameras that do not take part are left out.
+
+    goes_on: the lake whose counts of the business day so far, and open alerts, are taken over.
+    """
+    return SiteOperators(
+        lines=[line_settings(line) for line in site.lines if line.camera in starts_us],
+        zones=[zone_settings(zone) for zone in site.zones if zone.camera is None or zone.camera in starts_us],
+        occupancy=occupancy_settings(site, starts_us, goes_on),
+        cameras=camera_views(site, starts_us),
+        alerts=alert_settings(site, starts_us, goes_on),
+        floor=floor_settings(site),
     )
 
 
-def alert_settings(plan: RunPlan, starts_us: Mapping[str, int]) -> AlertSettings:
-    """The rules; a live run takes over what the runs before it left open."""
-    site = plan.site
-    left_open = open_alerts(plan.lake, site.site, site.business_day, min(starts_us.values())) if plan.live else []
+def occupancy_settings(site: Site, starts_us: Mapping[str, int], goes_on: Path | None) -> OccupancySettings:
+    wanted, day = site.occupancy, site.business_day
+    return OccupancySettings(
+        day=day,
+        inside_cameras=tuple(camera_id for camera_id in wanted.inside_cameras if camera_id in starts_us),
+        hours=None if site.opening_hours is None else site.opening_hours.hours(site.timezone),
+        reset_after_close_s=wanted.reset_after_close_s,
+        start=None if goes_on is None else counted_today(goes_on, site.site, day, min(starts_us.values())),
+    )
+
+
+def alert_settings(site: Site, starts_us: Mapping[str, int], goes_on: Path | None) -> AlertSettings:
+    left_open = [] if goes_on is None else open_alerts(goes_on, site.site, site.business_day, min(starts_us.values()))
     return AlertSettings(
         rules=tuple(alert_rule(rule) for rule in site.alerts),
         hours=None if site.opening_hours is None else site.opening_hours.hours(site.timezone),
@@ -126,10 +130,13 @@ def _entrance(site: Site, line: Line) -> Entrance | None:
 
 def build_journey_host(plan: RunPlan) -> JourneyHost:
     """What the coordinator derives of every epoch before it is published."""
-    site, visits = plan.site, plan.site.visits
+    return JourneyHost(build_journey_book(plan.site), plan.stage(COORDINATOR))
+
+
+def build_journey_book(site: Site) -> JourneyBook:
+    visits = site.visits
     outside = frozenset(zone.id for zone in site.zones if zone.kind == "outside")
-    settings = JourneySettings(site.business_day, visits.visit_gap_s, visits.bridge_gap_s, outside)
-    return JourneyHost(JourneyBook(settings), plan.stage(COORDINATOR))
+    return JourneyBook(JourneySettings(site.business_day, visits.visit_gap_s, visits.bridge_gap_s, outside))
 
 
 def camera_views(site: Site, starts_us: Mapping[str, int]) -> list[CameraView]:

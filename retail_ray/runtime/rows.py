@@ -63,6 +63,7 @@ def detection_rows(
         np.concatenate([p.visible_share for p in parts]),
         tuple(rle for p in parts for rle in p.mask_rle),
         results[0].frame.native_hw,
+        np.concatenate([p.edge_px for p in parts]),
     )
 
 
@@ -135,6 +136,7 @@ class _FrameRows:
     floor_xy_m: NDArray[np.float64]
     visible_share: NDArray[np.float32]
     mask_rle: tuple[bytes | None, ...]
+    edge_px: NDArray[np.float32]
 
 
 def _frame_rows(result: FrameResult, calibration: FloorCalibration | None) -> _FrameRows:
@@ -153,4 +155,5 @@ def _frame_rows(result: FrameResult, calibration: FloorCalibration | None) -> _F
         np.concatenate([result.feet.floor_xy_m, on_floor(extra_feet, calibration)]),
         np.concatenate([result.visible_share, np.full(len(extra), np.nan, np.float32)]),
         (*masks, *(None,) * len(extra)),
+        np.concatenate([result.feet.edge_px, extra_feet]).astype(np.float32),
     )

@@ -36,10 +36,11 @@ OWN_RAY_ENVIRONMENT = {
 
 
 @contextmanager
-def ray_session(address: str | None = None, http_port: int | None = None) -> Iterator[bool]:
+def ray_session(address: str | None = None, http_port: int | None = None, *, with_serve: bool = True) -> Iterator[bool]:
     """Ray for the time of a run: the cluster at `address` or RAY_ADDRESS, else an instance of our own (yields true).
 
     http_port: open Serve's HTTP proxy there on loopback; None: an instance of our own opens none.
+    with_serve: false for work that asks no model.
     """
     address = address or os.environ.get("RAY_ADDRESS")
     own = address is None
@@ -64,7 +65,8 @@ def ray_session(address: str | None = None, http_port: int | None = None) -> Ite
                 "address (--ray-address, RAY_ADDRESS) out to run in a Ray of this process's own"
             ) from error
     try:
-        _start_serve(http_port, own_ray=own)
+        if with_serve:
+            _start_serve(http_port, own_ray=own)
         yield own
     finally:
         ray.shutdown()

@@ -121,6 +121,7 @@ def take(rows: DetectionRows, kept: np.ndarray[Any, Any]) -> DetectionRows:
                 "foot_source",
                 "floor_xy_m",
                 "visible_share",
+                "edge_px",
             )
         },
         mask_rle=tuple(rows.mask_rle[i] for i in at),

@@ -13,6 +13,7 @@ from retail_ray.core.records import CoverageRow, LineCrossing
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.codecs import Record, RowContext, decode, encode
 from retail_ray.lake.epochs import Stage, publish
+from retail_ray.lake.recounts import RECOUNTABLE
 from retail_ray.lake.schemas import META_VERSION, TABLES
 from retail_ray.lake.sql_guard import user_sql
 from retail_ray.lake.views import open_lake
@@ -225,7 +226,7 @@ def test_a_user_gets_answers(tmp_path: Path) -> None:
     assert (len(many.rows), many.truncated) == (10, True)
     tables = {row[0] for row in user_sql(tmp_path, "SHOW TABLES").rows}
     views = {"journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
-    assert tables == {*TABLES, *views}
+    assert tables == {*TABLES, *views, *(f"{table}_all" for table in RECOUNTABLE), "versions_in_force"}
     assert user_sql(tmp_path, "DESCRIBE coverage").rows[0][0] == "site_id"
 
 
