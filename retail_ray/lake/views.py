@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,7 +18,16 @@ import pyarrow.parquet as pq
 from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
+from retail_ray.lake.listing import Listing, Partition, tables_behind
+from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
+
+_DEFINITIONS: Final = """
+SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
+UNION ALL SELECT function_name, macro_definition FROM duckdb_functions()
+WHERE NOT internal AND macro_definition IS NOT NULL
+"""
+"""Of every view and macro: the SQL behind its name."""
 
 _RAW_NAMES: Final = {"journeys": "journey_versions"}
 """Views of all rows of a table whose own name gives those that hold."""
@@ -26,8 +36,8 @@ _RAW_NAMES: Final = {"journeys": "journey_versions"}
 class Lake:
     """A locked DuckDB over the tables of one lake; threads may ask at the same time.
 
-    Every question first looks for new files (names only) and checks the footers of those, so that a foreign or
-    half-written file is a LakeError with its name instead of wrong numbers.
+    Every question first looks for new files of its tables (names only) and checks the footers of those, so that a
+    foreign or half-written file is a LakeError with its name instead of wrong numbers.
     """
 
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
@@ -35,6 +45,11 @@ class Lake:
         if not self.root.is_dir():
             raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
         self._lock = Lock()
+        self._listing = Listing(self.root)
+        self._listed: dict[str, Mapping[tuple[str, str], Partition]] = {}
+        self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
+        self._looked = local()
+        self.rollups = Rollups(self)
         self._files: dict[str, dict[str, int]] = {}
         self._shapes: dict[str, tuple[bool, bool]] = {}
         self._connection = duckdb.connect(":memory:")
@@ -57,9 +72,10 @@ class Lake:
         }
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
-        self._refresh()
+        self._refresh(TABLES)
         for statement in (*IDENTITY_VIEWS, journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])):
             self._connection.execute(statement)
+        self._definitions = dict(self._connection.execute(_DEFINITIONS).fetchall())
 
     def __enter__(self) -> Lake:
         return self
@@ -92,12 +108,38 @@ class Lake:
                 raise QueryError("the statement has no answer; ask with SELECT")
             return list(relation.columns), relation.limit(max_rows).fetchall()
 
+    def days(self, table: str, site_id: str) -> Mapping[date, Partition]:
+        """The files behind each business day of a table; the same object as before while none changed."""
+        self._refresh([table])
+        with self._lock:
+            listed, days = self._listed[table], self._days.get((table, site_id))
+            if days is None or days[0] is not listed:
+                found = {date.fromisoformat(day): files for (day, site), files in listed.items() if site == site_id}
+                days = self._days[table, site_id] = (listed, found)
+            return days[1]
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor for what is kept in memory beside the tables' views."""
+        return self._connection.cursor()
+
+    @contextmanager
+    def looking_once(self) -> Iterator[None]:
+        """Look for new files of each table once, however many statements this thread asks within."""
+        if getattr(self._looked, "tables", None) is not None:
+            yield
+            return
+        self._looked.tables = set()
+        try:
+            yield
+        finally:
+            self._looked.tables = None
+
     def close(self) -> None:
         self._connection.close()
 
     @contextmanager
     def _cursor(self, query: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        self._refresh()
+        self._refresh(tables_behind(query, self._definitions))
         cursor = self._connection.cursor()
         try:
             yield cursor
@@ -132,18 +174,24 @@ class Lake:
                     return Path(name)
         return None
 
-    def _refresh(self) -> None:
+    def _refresh(self, tables: Iterable[str]) -> None:
+        looked = getattr(self._looked, "tables", None)
         with self._lock, lake_errors("read", self.root):
-            for table in TABLES:
-                self._files[table] = self._checked_files(table, self._files.get(table, {}))
-                self._define_view(table)
+            for table in tables if looked is None else set(tables) - looked:
+                listed = self._listing.partitions(table)
+                if listed is not self._listed.get(table):
+                    self._files[table] = self._checked_files(table, listed)
+                    self._define_view(table)
+                    self._listed[table] = listed
+        if looked is not None:
+            looked.update(tables)
 
-    def _checked_files(self, table: str, known: dict[str, int]) -> dict[str, int]:
-        found = {}
-        for partition in (self.root / table).glob("date=*/site=*"):
-            for path in partition.glob("*.parquet"):
-                name = str(path)
-                found[name] = known[name] if name in known else _schema_version(path, table)
+    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, int]:
+        known, found = self._files.get(table, {}), {}
+        for partition, files in listed.items():
+            for name, *_ in files:
+                path = self._listing.path(table, partition, name)
+                found[path] = known[path] if path in known else _schema_version(Path(path), table)
         return found
 
     def _define_view(self, table: str) -> None:
