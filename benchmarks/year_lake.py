@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from benchmarks.environment import ROOT
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.codecs import RowContext
-from retail_ray.lake.epochs import Stage, publish
+from retail_ray.lake.epochs import Commit, Stage, last_commit, publish
 from retail_ray.lake.schemas import DAY_COLUMN, TABLES
 
 FIRST: Final = date(2025, 3, 1)
@@ -70,15 +70,16 @@ class YearLake:
 
 
 def year_lake(settings: YearSettings, build: Path = ROOT / "build") -> YearLake:
-    """The lake, made if it is not there; begun but unfinished ones are made anew."""
+    """The lake, made if it is not there; one that was begun is gone on with."""
     root = build / settings.name
     made = root / "made.json"
     if not made.is_file() or json.loads(made.read_text(encoding="utf-8"))["settings"] != asdict(settings):
-        shutil.rmtree(root, ignore_errors=True)
         simulated = [_simulated(round(n * settings.visitors), settings, build) for n in VISITORS]
-        made.parent.mkdir(parents=True)
-        content = {"settings": asdict(settings)} | _written(root / "lake", settings, simulated)
-        made.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        begun = root.with_name(f"{root.name}.part")
+        shutil.rmtree(root, ignore_errors=True)
+        content = {"settings": asdict(settings)} | _written(begun / "lake", settings, simulated)
+        (begun / "made.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        begun.rename(root)
     found = json.loads(made.read_text(encoding="utf-8"))
     return YearLake(
         root=root / "lake",
@@ -125,21 +126,25 @@ def _written(root: Path, settings: YearSettings, simulated: list[Path]) -> dict[
         if day in detected:
             tables["detections"] = _table(simulated[kind], "detections")
         context = RowContext(site_id, f"run{day:%Y%m%d}", "year")
-        stage, entries = Stage(root, context, "merged", DAY), []
-        for name, data in tables.items():
-            moved = _moved(name, data, day, context)
-            step = -(-len(moved) // settings.files) or 1
-            for number, start in enumerate(range(0, len(moved), step)):
-                writer = Stage(root, context, f"part{number:03d}", DAY) if settings.files > 1 else stage
-                entries.append(writer.write(name, day, 0, moved.slice(start, step)))
-        publish(root, context, 0, entries)
-        for entry in entries:
+        commit = last_commit(root, context.run_id) or _write_day(root, context, day, tables, settings.files)
+        for entry in commit.files:
             rows[entry.table] += entry.rows
             sizes[entry.table] += entry.bytes
             files[entry.table] += 1
-        print(f"{day} {len(entries)} files", file=sys.stderr)
+        print(f"{day} {len(commit.files)} files", file=sys.stderr)
     counted = {"rows": dict(rows), "bytes": dict(sizes), "files": dict(files)}
     return {"site_id": site_id, "cameras": cameras, "zones": zones} | counted
+
+
+def _write_day(root: Path, context: RowContext, day: date, tables: dict[str, pa.Table], files: int) -> Commit:
+    entries = []
+    for name, data in tables.items():
+        moved = _moved(name, data, day, context)
+        step = -(-len(moved) // files) or 1
+        for number, start in enumerate(range(0, len(moved), step)):
+            stage = Stage(root, context, f"part{number:03d}", DAY)
+            entries.append(stage.write(name, day, 0, moved.slice(start, step)))
+    return publish(root, context, 0, entries)
 
 
 def _table(lake: Path, name: str) -> pa.Table:

@@ -21,6 +21,7 @@ from retail_ray.core.uris import mask_credentials
 from retail_ray.evaluate_cli import evaluate
 from retail_ray.export_cli import export
 from retail_ray.refusals import refusals as _refusals
+from retail_ray.rollup_cli import rollup
 from retail_ray.simulate_cli import simulate
 from retail_ray.site_notes import not_there, switched_off
 from retail_ray.train_cli import train_demo_models
@@ -244,6 +245,12 @@ def _on_interrupt(stop: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
+@main.group()
+def lake() -> None:
+    """Keep a lake in order."""
+
+
+lake.add_command(rollup)
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)

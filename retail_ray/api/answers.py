@@ -24,10 +24,11 @@ from retail_ray.api.problems import ProblemError, unknown
 from retail_ray.api.site import LiveCamera, LiveSnapshot, LiveState, Named, SiteInfo
 from retail_ray.lake import queries
 from retail_ray.lake.dwell import ZoneSummary, zone_summary
-from retail_ray.lake.headcount import STAFF_FROM, headcount
+from retail_ray.lake.headcount import headcount
 from retail_ray.lake.journeys import FoundJourney, JourneyFilter, journey_summary, journeys
 from retail_ray.lake.queries import Bucket, Crossings, Track, Visit
 from retail_ray.lake.questions import CameraCoverage, Coverage, Question, coverage, days_on_record
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.views import Lake, open_lake
 from retail_ray.lake.visitors import unique_visitors
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Final
 
 from retail_ray.lake import rollup_kinds
 from retail_ray.lake.questions import Question
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.views import Lake
-
-STAFF_FROM: Final = 0.5
-"""From this staff probability on an identity is held for staff."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from retail_ray.lake.rollups import Rollup
 SLOT_US: Final = 900_000_000
 """Kept sums by time are by quarter of an hour: every timezone is off UTC by whole quarters."""
 
+STAFF_FROM: Final = 0.5
+"""From this staff probability on an identity is held for staff."""
+
 _OF_CAMERA: Final = "AND ($camera IS NULL OR camera_id = $camera)"
 _IN_INTERVAL: Final = "{time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)"
 _EVENTS: Final = f"{_IN_INTERVAL.format(time='time')} {_OF_CAMERA}"
@@ -143,3 +146,11 @@ def headcount(staff_from: float) -> Rollup:
 TRACKLET_BEGINS: Final = begins("tracklets", "first_time")
 STAY_BEGINS: Final = begins("zone_visits", "enter_time")
 JOURNEY_BEGINS: Final = begins("journeys", "enter_time")
+
+
+def kinds() -> list[Rollup]:
+    """All that answers use."""
+    return [
+        COVERAGE, coverage_slots(), crossings(), TRACKLETS, TRACKLET_BEGINS, ZONE_LENGTHS, ZONE_PEOPLE, STAY_BEGINS,
+        JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM),
+    ]  # fmt: skip

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 
 from retail_ray.lake.identity_views import identities_on
+from retail_ray.lake.rollup_files import digest, of_days, read_sums, rollup_file, write_sums
 
 if TYPE_CHECKING:
     from retail_ray.lake.questions import Question
@@ -75,6 +76,15 @@ class Kept:
     sessions: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a roll-up's file holds; summed_up: days that had to be read for it."""
+
+    days: int
+    summed_up: int
+    bytes: int
+
+
 class Rollups:
     """The kept days of one open lake, in memory. Threads may ask; one at a time is answered."""
 
@@ -83,6 +93,7 @@ class Rollups:
         self._lock = RLock()
         self._kept: dict[tuple[str, str], dict[date, Kept]] = defaultdict(dict)
         self._sessions: dict[str, _SessionDays] = {}
+        self._loaded: set[tuple[str, str]] = set()
 
     def table(
         self, rollup: Rollup, question: Question, query: str, params: Mapping[str, Any], *, read_all: bool = False
@@ -192,6 +203,7 @@ class Rollups:
         """Sum up what is not kept, or kept for other files."""
         files = self.rests_on(rollup, site_id, days)
         kept = self._kept[rollup.name, site_id]
+        self._load(rollup, site_id)
         stale = [day for day in days if day not in kept or kept[day].rests_on != files[day]]
         for start in range(0, len(stale), DAYS_AT_ONCE):
             some = stale[start : start + DAYS_AT_ONCE]
@@ -200,6 +212,34 @@ class Rollups:
             sums = self._lake.sql(f"SELECT $site AS site, * FROM ({parts})", {"site": site_id})
             self.put(rollup, site_id, sums, {day: files[day] for day in some})
         return {day: kept[day] for day in days}
+
+    def _load(self, rollup: Rollup, site_id: str) -> None:
+        """What files keep of the roll-up, once, as far as it holds."""
+        if (rollup.name, site_id) in self._loaded:
+            return
+        self._loaded.add((rollup.name, site_id))
+        stored = read_sums(rollup_file(self._lake.root, site_id, rollup.name))
+        if stored is None:
+            return
+        sums, digests = stored
+        files = self.rests_on(rollup, site_id, digests.keys() & self._lake.days(rollup.table, site_id).keys())
+        holding = {day: some for day, some in files.items() if digest(rollup.sql, some) == digests[day]}
+        self.put(rollup, site_id, of_days(sums, holding), holding)
+
+    def save(self, rollup: Rollup, site_id: str) -> Saved:
+        """Sum up every business day that is not kept, and put all into the roll-up's file."""
+        with self._lock, self._lake.looking_once():
+            self._load(rollup, site_id)
+            days = sorted(self._lake.days(rollup.table, site_id))
+            before = dict(self._kept[rollup.name, site_id])
+            known = self._up_to_date(rollup, site_id, days)
+            if not days:
+                return Saved(0, 0, 0)
+            text = f"SELECT * FROM rollups.{rollup.name} WHERE site = $site AND date IN ({listed(days)})"
+            sums = self._lake.sql(text, {"site": site_id})
+            digests = {day: digest(rollup.sql, kept.rests_on) for day, kept in known.items()}
+            size = write_sums(rollup_file(self._lake.root, site_id, rollup.name), sums, digests)
+            return Saved(len(days), sum(before.get(day) is not known[day] for day in days), size)
 
     def rests_on(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, _RestsOn]:
         """The files that decide the sums of these days."""

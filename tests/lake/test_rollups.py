@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date, time, timedelta
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,9 +20,11 @@ from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.epochs import Stage, publish
 from retail_ray.lake.headcount import headcount
 from retail_ray.lake.journeys import journey_summary, journeys
+from retail_ray.lake.listing import Listing, tables_behind
 from retail_ray.lake.queries import footfall, stats, tracks, zone_visits
 from retail_ray.lake.questions import Question, coverage, days_on_record
-from retail_ray.lake.rollup_kinds import crossings
+from retail_ray.lake.rollup_files import rollup_file
+from retail_ray.lake.rollup_kinds import crossings, kinds
 from retail_ray.lake.views import Lake, open_lake
 
 DAY = BusinessDay("Europe/Berlin", time(4))
@@ -204,3 +208,59 @@ def test_days_without_analysed_frames_are_not_on_record(week: Path, tmp_path: Pa
     fill(tmp_path, 0, coverage=[CoverageRow("door", START_US, 600, 0, 600, "down")])
     with open_lake(tmp_path) as lake:
         assert days_on_record(lake, "shop-1") == []
+
+
+def test_sums_in_files_are_used_as_long_as_they_hold(week: Path, tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(week, root)
+    with open_lake(root) as lake:
+        assert [(lake.rollups.save(kind, "shop-1").days) for kind in kinds()] == [DAYS] * len(kinds())
+        right = answers(lake, ask())
+    with open_lake(root) as lake:
+        assert all(lake.rollups.save(kind, "shop-1").summed_up == 0 for kind in kinds())
+        assert answers(lake, ask()) == right
+        fill(root, 90, line_crossings=[LineCrossing("main", "door", 7, START_US + 1, "in", turned_back=False)])
+        assert lake.rollups.save(crossings(), "shop-1").summed_up == 1
+    path = rollup_file(root, "shop-1", crossings().name)
+    sums = pq.read_table(path)
+    entries = pc.add(sums["entries"], 1000)
+    pq.write_table(sums.set_column(sums.schema.get_field_index("entries"), "entries", entries), path)
+    with open_lake(root) as lake:  # the control: the file is what the answer comes from
+        assert stats(lake, ask()).crossings.entries > 1000
+    path.write_bytes(b"PAR1 and then nothing")
+    with open_lake(root) as lake:
+        assert stats(lake, ask()).crossings.entries < 1000
+
+
+# --- which files there are
+
+
+def test_listings_see_every_change(tmp_path: Path) -> None:
+    listing = Listing(tmp_path)
+    folder = tmp_path / "coverage" / "date=2026-03-02" / "site=shop-1"
+    folder.mkdir(parents=True)
+    key = ("2026-03-02", "shop-1")
+    assert listing.partitions("coverage") == {}
+    for number in range(200):  # faster than the file system's clock ticks
+        (folder / f"{number}.parquet").write_bytes(b"x" * number)
+        assert len(listing.partitions("coverage")[key]) == number + 1
+    same = listing.partitions("coverage")
+    assert listing.partitions("coverage") is same
+    replacement = folder / ".draft"
+    replacement.write_bytes(b"other")
+    replacement.rename(folder / "0.parquet")
+    assert listing.partitions("coverage")[key][0][1] == 5
+    elsewhere = tmp_path / "coverage" / "date=2026-03-03" / "site=shop-2"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "a.parquet").write_bytes(b"")
+    (elsewhere / "a.txt").write_bytes(b"")
+    assert set(listing.partitions("coverage")) == {key, ("2026-03-03", "shop-2")}
+    shutil.rmtree(folder)
+    assert set(listing.partitions("coverage")) == {("2026-03-03", "shop-2")}
+
+
+def test_the_tables_behind_a_statement() -> None:
+    views = {"tracklet_identity": "FROM identity_events", "joined": "FROM tracklets JOIN tracklet_identity"}
+    assert tables_behind("SELECT 1", views) == frozenset()
+    assert tables_behind("FROM Joined WHERE x", views) == {"tracklets", "identity_events"}
+    assert tables_behind('SELECT * FROM "coverage", sites', views) == {"coverage", "sites"}
