@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from retail_ray.refusals import refusals
+from retail_ray.rollup_cli import rollup
 
 if TYPE_CHECKING:
     from retail_ray.lake.compaction import Merged
@@ -31,7 +32,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print it as
 
 @click.group()
 def lake() -> None:
-    """Keep a lake in order: compact, retain, check, repair, delete, push, pull. Safe beside runs and readers."""
+    """Keep a lake in order: compact, sum up, retain, check, repair, delete, push, pull. Safe beside runs and readers."""
 
 
 @lake.command()
@@ -203,3 +204,6 @@ def _say_merged(part: Merged) -> None:
 
 def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
+
+
+lake.add_command(rollup)

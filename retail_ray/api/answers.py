@@ -23,10 +23,12 @@ from retail_ray.api.params import write_cursor as cursor_of
 from retail_ray.api.problems import ProblemError, unknown
 from retail_ray.api.site import LiveCamera, LiveSnapshot, LiveState, Named, SiteInfo
 from retail_ray.lake import queries
-from retail_ray.lake.headcount import STAFF_FROM, headcount
+from retail_ray.lake.dwell import ZoneSummary, zone_summary
+from retail_ray.lake.headcount import headcount
 from retail_ray.lake.journeys import FoundJourney, JourneyFilter, journey_summary, journeys
-from retail_ray.lake.queries import Bucket, Crossings, Track, Visit, ZoneSummary
+from retail_ray.lake.queries import Bucket, Crossings, Track, Visit
 from retail_ray.lake.questions import CameraCoverage, Coverage, Question, coverage, days_on_record
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.views import Lake, open_lake
 from retail_ray.lake.visitors import unique_visitors
 
@@ -121,7 +123,7 @@ class Answers:
 
     def zones(self, query: IntervalQuery) -> models.ZonesAnswer:
         question, lake = self._question(query), self._open()
-        summaries = queries.zone_summary(lake, question, tuple(zone.id for zone in self._site.zones))
+        summaries = zone_summary(lake, question, tuple(zone.id for zone in self._site.zones))
         return models.ZonesAnswer(
             **self._about(coverage(lake, question)),
             zones=[_zone(*pair) for pair in zip(self._site.zones, summaries, strict=True)],
@@ -133,7 +135,7 @@ class Answers:
         rows, following = queries.zone_visits(lake, question, zone.id, query.limit, read_cursor(query.cursor))
         return models.VisitsAnswer(
             **self._about(coverage(lake, question)),
-            zone=_zone(zone, queries.zone_summary(lake, question, (zone.id,))[0]),
+            zone=_zone(zone, zone_summary(lake, question, (zone.id,))[0]),
             visits=[self._visit(row) for row in rows],
             next_cursor=cursor_of(following),
         )

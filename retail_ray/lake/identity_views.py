@@ -79,6 +79,11 @@ def identities_as_of(version: IdentityVersion) -> str:
     return "tracklet_identity_emitted" if version == "emitted" else f"tracklet_identity_at({int(version)})"
 
 
+def identities_on(days: str) -> str:
+    """The rows of tracklet_identity that decisions of these business days of site $site give; days: a list in SQL."""
+    return _RESOLVED.format(known=f"site_id = $site AND date IN ({days})")
+
+
 def journeys_view(columns: list[str]) -> str:
     """`journeys`: of each identity and business day the rows of the newest version; all stand in journey_versions."""
     return f"CREATE OR REPLACE VIEW journeys AS SELECT {', '.join(columns)}, date {_NEWEST_JOURNEYS}"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from operator import itemgetter
 from typing import Any, Final
 
 from retail_ray.core.retail_records import JourneyStay
+from retail_ray.lake import rollup_kinds
 from retail_ray.lake.queries import RowKey
 from retail_ray.lake.questions import Question
+from retail_ray.lake.rollups import listed, used
 from retail_ray.lake.views import Lake
 
-_MINE: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
+_MINE: Final = """site_id = $site AND date IN ({days})
       AND enter_time >= make_timestamptz($start_us) AND enter_time < make_timestamptz($end_us)
       AND ($zone IS NULL OR list_contains([stay.zone_id FOR stay IN stays], $zone))
       AND ($min_duration_s IS NULL OR duration_s >= $min_duration_s)
@@ -64,15 +69,20 @@ class JourneySummary:
     whole_median_duration_s: float | None
 
 
+_SUMMARY: Final = """SELECT count(*) AS journeys, count(*) FILTER (censored) AS censored,
+    quantile_cont(duration_s, 0.5) AS median_duration_s,
+    quantile_cont(duration_s, 0.5) FILTER (NOT censored) AS whole_median_duration_s
+FROM"""
+
+
 def journey_summary(lake: Lake, question: Question, wanted: JourneyFilter = ALL_JOURNEYS) -> JourneySummary:
-    row = lake.rows(
-        f"""SELECT count(*) AS journeys, count(*) FILTER (censored) AS censored,
-               quantile_cont(duration_s, 0.5) AS median_duration_s,
-               quantile_cont(duration_s, 0.5) FILTER (NOT censored) AS whole_median_duration_s
-        FROM journeys WHERE {_MINE}""",
-        _params(question, wanted),
-    )[0]
-    return JourneySummary(**row)
+    params = _params(question, wanted)
+    if wanted == ALL_JOURNEYS:
+        rows = lake.rollups.rows(rollup_kinds.JOURNEY_LENGTHS, _without_camera(question), f"{_SUMMARY} parts", params)
+        return JourneySummary(**rows[0])
+    days = [day for day in lake.days("journeys", question.site_id) if params["first_day"] <= day <= params["last_day"]]
+    text = f"{_SUMMARY} journeys WHERE {_MINE.format(days=listed(days))}"
+    return JourneySummary(**lake.rows(text, used(text, params))[0])
 
 
 def journeys(
@@ -80,17 +90,27 @@ def journeys(
 ) -> tuple[list[FoundJourney], RowKey | None]:
     """Visits in order of entering, at most `limit`, behind `after`; and the key to go on from, if there are more."""
     place = dict(zip(("after_us", "after_journey", "after_run"), after or (None,) * 3, strict=False))
-    rows = lake.rows(
-        f"""SELECT journey_id, run_id, session_id, identity_id, epoch_us(enter_time) AS enter_us,
+    params = _params(question, wanted) | place | {"rows": limit + 1}
+
+    def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
+        text = f"""SELECT journey_id, run_id, session_id, identity_id, epoch_us(enter_time) AS enter_us,
                epoch_us(exit_time) AS exit_us, duration_s, censored, p_same, converted, conversion_source, group_id,
                staff_probability, [stay.zone_id FOR stay IN stays] AS zones,
                [epoch_us(stay.enter_time) FOR stay IN stays] AS enters_us,
                [epoch_us(stay.exit_time) FOR stay IN stays] AS exits_us
-        FROM journeys WHERE {_MINE}
+        FROM journeys WHERE {_MINE.format(days=listed(days))}
           AND ($after_us IS NULL
                OR (epoch_us(enter_time), journey_id, run_id) > ($after_us, $after_journey, $after_run))
-        ORDER BY enter_us, journey_id, run_id LIMIT $rows""",
-        _params(question, wanted) | place | {"rows": limit + 1},
+        ORDER BY enter_us, journey_id, run_id LIMIT $rows"""
+        return lake.rows(text, used(text, params))
+
+    rows = lake.rollups.page(
+        rollup_kinds.JOURNEY_BEGINS,
+        question,
+        place["after_us"],
+        fetch,
+        enough=limit + 1,
+        time_us=itemgetter("enter_us"),
     )
     found = [_found(row) for row in rows[:limit]]
     return found, found[-1].key if len(rows) > limit else None
@@ -99,6 +119,11 @@ def journeys(
 def _found(row: dict[str, Any]) -> FoundJourney:
     parts = zip(row.pop("zones"), row.pop("enters_us"), row.pop("exits_us"), strict=True)
     return FoundJourney(**row, stays=tuple(JourneyStay(*part) for part in parts))
+
+
+def _without_camera(question: Question) -> Question:
+    """Visits are the site's: the camera of the question plays no part."""
+    return replace(question, camera_id=None)
 
 
 def _params(question: Question, wanted: JourneyFilter) -> dict[str, Any]:

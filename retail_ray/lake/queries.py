@@ -7,20 +7,31 @@ An empty lake answers with zeros; `coverage` says how much the numbers rest on.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
 from typing import Any, Final
 
-from retail_ray.lake.questions import Coverage, Grain, Question, bucket_shares, bucket_starts, coverage
+from retail_ray.lake import rollup_kinds
+from retail_ray.lake.identity_views import identities_on
+from retail_ray.lake.questions import Coverage, Grain, Question, bucket_shares, bucket_starts, coverage, on_slots
+from retail_ray.lake.rollups import Rollup, listed, used
 from retail_ray.lake.views import Lake
 
-_IN_INTERVAL: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
-      AND {time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)
-      AND ($camera IS NULL OR camera_id = $camera)"""
-_EVENTS: Final = _IN_INTERVAL.format(time="time")
-_STAYS: Final = _IN_INTERVAL.format(time="enter_time")
-_TRACKS: Final = """site_id = $site AND date BETWEEN $first_day - 1 AND $last_day
-      AND first_time < make_timestamptz($end_us) AND last_time >= make_timestamptz($start_us)
-      AND ($camera IS NULL OR camera_id = $camera)"""
+_ON_DAYS: Final = """site_id = $site AND date IN ({days}) AND ($camera IS NULL OR camera_id = $camera)"""
+_STAYS: Final = f"""{_ON_DAYS}
+      AND enter_time >= make_timestamptz($start_us) AND enter_time < make_timestamptz($end_us)"""
+_TRACKS: Final = f"""{_ON_DAYS}
+      AND first_time < make_timestamptz($end_us) AND last_time >= make_timestamptz($start_us)"""
+_SUMS: Final = "sum(entries)::BIGINT AS entries, sum(exits)::BIGINT AS exits, sum(turned_back)::BIGINT AS turned_back"
+_FOOTFALL: Final = f"""
+SELECT line_id, bucket.start_us, {_SUMS}
+FROM parts ASOF JOIN (SELECT unnest($starts::BIGINT[]) AS start_us) bucket
+  ON greatest(slot_us, $start_us) >= bucket.start_us
+WHERE $line IS NULL OR line_id = $line
+GROUP BY line_id, bucket.start_us
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +75,17 @@ class Footfall:
 def footfall(lake: Lake, question: Question, by: Grain = "hour", line_id: str | None = None) -> Footfall:
     """Crossings per minute, local hour or business day; every bucket of the interval is there, zeros included."""
     starts = bucket_starts(question, by)
-    rows = lake.rows(
-        f"""SELECT line_id, bucket.start_us,
-               count(*) FILTER (direction = 'in' AND NOT turned_back) AS entries,
-               count(*) FILTER (direction = 'out' AND NOT turned_back) AS exits,
-               count(*) FILTER (turned_back) AS turned_back
-        FROM line_crossings ASOF JOIN (SELECT unnest($starts::BIGINT[]) AS start_us) bucket
-          ON epoch_us(time) >= bucket.start_us
-        WHERE {_EVENTS} AND ($line IS NULL OR line_id = $line)
-        GROUP BY line_id, bucket.start_us""",
-        question.params | {"line": line_id, "starts": starts},
-    )
-    found = coverage(lake, question)
-    shares = bucket_shares(lake, question, starts, len(found.cameras))
+    aligned = on_slots(starts)
+    with lake.looking_once():
+        rows = lake.rollups.rows(
+            rollup_kinds.crossings() if aligned else rollup_kinds.crossings(slot_us=1),
+            question,
+            _FOOTFALL,
+            question.params | {"line": line_id, "starts": starts},
+            read_all=not aligned,
+        )
+        found = coverage(lake, question)
+        shares = bucket_shares(lake, question, starts, len(found.cameras))
     spans = list(zip(starts, [*starts[1:], question.end_us], shares, strict=True))
     lines = sorted({row["line_id"] for row in rows})
     per_line = {name: [row for row in rows if row["line_id"] == name] for name in lines}
@@ -136,79 +145,21 @@ class Stats:
 
 
 def stats(lake: Lake, question: Question) -> Stats:
-    tracked = lake.rows(
-        f"""SELECT count(*) AS tracklets, count(*) FILTER (identity_id IS NULL) AS unidentified,
-               count(DISTINCT (run_id, session_id, identity_id)) FILTER (identity_id IS NOT NULL) AS identities
-        FROM tracklets LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id) WHERE {_TRACKS}""",
-        question.params,
-    )[0]
-    crossed = lake.rows(
-        f"""SELECT count(*) FILTER (direction = 'in' AND NOT turned_back) AS entries,
-               count(*) FILTER (direction = 'out' AND NOT turned_back) AS exits,
-               count(*) FILTER (turned_back) AS turned_back
-        FROM line_crossings WHERE {_EVENTS}""",
-        question.params,
-    )[0]
-    visits = lake.rows(f"SELECT count(*) AS visits FROM zone_visits WHERE {_STAYS}", question.params)[0]["visits"]
-    return Stats(
-        crossings=Crossings(**crossed),
-        tracklets=tracked["tracklets"],
-        identities=tracked["identities"],
-        unidentified_tracklets=tracked["unidentified"],
-        zone_visits=visits,
-        occupancy=occupancy(lake, question),
-        coverage=coverage(lake, question),
-    )
+    def total(rollup: Rollup, *names: str) -> dict[str, int]:
+        sums = ", ".join(f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in names)
+        return lake.rollups.rows(rollup, question, f"SELECT {sums} FROM parts", question.params)[0]
 
-
-@dataclass(frozen=True, slots=True)
-class ZoneSummary:
-    """Stays in one zone. Medians and P90 are of the observed lengths: lower bounds as far as stays are censored.
-
-    The survival estimates (Kaplan-Meier) allow for censoring; None where too many stays are cut off.
-    """
-
-    zone_id: str
-    visits: int = 0
-    censored: int = 0
-    people: int = 0
-    median_dwell_s: float | None = None
-    p90_dwell_s: float | None = None
-    survival_median_dwell_s: float | None = None
-    survival_p90_dwell_s: float | None = None
-
-
-def zone_summary(lake: Lake, question: Question, zone_ids: tuple[str, ...]) -> list[ZoneSummary]:
-    """One summary per asked zone, in that order."""
-    rows = lake.rows(
-        f"""WITH stays AS (
-            SELECT zone_id, dwell_s, censored, run_id, session_id, identity_id, camera_id, local_id
-            FROM zone_visits LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)
-            WHERE {_STAYS} AND list_contains($zones, zone_id)
-        ), lengths AS (
-            SELECT zone_id, dwell_s, count(*) FILTER (NOT censored) AS ended, count(*) AS stays
-            FROM stays GROUP BY zone_id, dwell_s
-        ), at_risk AS (
-            SELECT *, sum(stays) OVER (PARTITION BY zone_id ORDER BY dwell_s DESC) AS still_inside FROM lengths
-        ), survival AS (
-            SELECT *, product(1 - ended / still_inside) OVER (PARTITION BY zone_id ORDER BY dwell_s) AS share
-            FROM at_risk
-        ), estimates AS (
-            SELECT zone_id, min(dwell_s) FILTER (share <= 0.5 + 1e-9) AS survival_median_dwell_s,
-                   min(dwell_s) FILTER (share <= 0.1 + 1e-9) AS survival_p90_dwell_s
-            FROM survival GROUP BY zone_id
+    with lake.looking_once():
+        tracked = total(rollup_kinds.TRACKLETS, "tracklets", "identities", "unidentified")
+        return Stats(
+            crossings=Crossings(**total(rollup_kinds.crossings(), "entries", "exits", "turned_back")),
+            tracklets=tracked["tracklets"],
+            identities=tracked["identities"],
+            unidentified_tracklets=tracked["unidentified"],
+            zone_visits=total(rollup_kinds.ZONE_LENGTHS, "stays")["stays"],
+            occupancy=occupancy(lake, question),
+            coverage=coverage(lake, question),
         )
-        SELECT zone_id, count(*) AS visits, count(*) FILTER (censored) AS censored,
-               count(DISTINCT (run_id, session_id, identity_id)) FILTER (identity_id IS NOT NULL)
-               + count(DISTINCT (run_id, camera_id, local_id)) FILTER (identity_id IS NULL) AS people,
-               quantile_cont(dwell_s, 0.5) AS median_dwell_s, quantile_cont(dwell_s, 0.9) AS p90_dwell_s,
-               any_value(survival_median_dwell_s) AS survival_median_dwell_s,
-               any_value(survival_p90_dwell_s) AS survival_p90_dwell_s
-        FROM stays LEFT JOIN estimates USING (zone_id) GROUP BY zone_id""",
-        question.params | {"zones": list(zone_ids)},
-    )
-    found = {row["zone_id"]: ZoneSummary(**row) for row in rows}
-    return [found.get(zone_id, ZoneSummary(zone_id)) for zone_id in zone_ids]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,13 +214,21 @@ def zone_visits(
     lake: Lake, question: Question, zone_id: str, limit: int, after: RowKey | None = None
 ) -> tuple[list[Visit], RowKey | None]:
     """Stays in order of entering, at most `limit`, behind `after`; and the key to go on from, if there are more."""
-    rows = lake.rows(
-        f"""SELECT epoch_us(enter_time) AS enter_us, epoch_us(exit_time) AS exit_us, camera_id, run_id, local_id,
-               session_id, identity_id, dwell_s, observed_s, bridged_s, censored
-        FROM zone_visits LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)
-        WHERE {_STAYS} AND zone_id = $zone AND {_AFTER.format(time="epoch_us(enter_time)")}
-        ORDER BY enter_us, camera_id, run_id, local_id LIMIT $rows""",
-        question.params | _after(after) | {"zone": zone_id, "rows": limit + 1},
+    params = question.params | _after(after) | {"zone": zone_id, "rows": limit + 1}
+
+    def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
+        text = f"""SELECT epoch_us(enter_time) AS enter_us, epoch_us(exit_time) AS exit_us, camera_id, run_id, local_id,
+                   session_id, identity_id, dwell_s, observed_s, bridged_s, censored
+            FROM zone_visits LEFT JOIN ({_identities(lake, question, days)})
+                USING (site_id, run_id, camera_id, local_id)
+            WHERE {_STAYS.format(days=listed(days))} AND zone_id = $zone
+              AND {_AFTER.format(time="epoch_us(enter_time)")}
+            ORDER BY enter_us, camera_id, run_id, local_id LIMIT $rows"""
+        return lake.rows(text, used(text, params))
+
+    after_us = None if after is None else after[0]
+    rows = lake.rollups.page(
+        rollup_kinds.STAY_BEGINS, question, after_us, fetch, enough=limit + 1, time_us=itemgetter("enter_us")
     )
     visits = [Visit(**row) for row in rows[:limit]]
     return visits, visits[-1].key if len(rows) > limit else None
@@ -279,16 +238,27 @@ def tracks(
     lake: Lake, question: Question, limit: int, after: RowKey | None = None
 ) -> tuple[list[Track], RowKey | None]:
     """Tracklets in order of their beginning; paged like `zone_visits`."""
-    rows = lake.rows(
-        f"""SELECT epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us, camera_id, run_id, local_id,
-               session_id, identity_id, frames, mean_confidence, path_m
-        FROM tracklets LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)
-        WHERE {_TRACKS} AND {_AFTER.format(time="epoch_us(first_time)")}
-        ORDER BY first_us, camera_id, run_id, local_id LIMIT $rows""",
-        question.params | _after(after) | {"rows": limit + 1},
+    params = question.params | _after(after) | {"rows": limit + 1}
+
+    def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
+        text = f"""SELECT epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us, camera_id, run_id, local_id,
+                   session_id, identity_id, frames, mean_confidence, path_m
+            FROM tracklets LEFT JOIN ({_identities(lake, question, days)})
+                USING (site_id, run_id, camera_id, local_id)
+            WHERE {_TRACKS.format(days=listed(days))} AND {_AFTER.format(time="epoch_us(first_time)")}
+            ORDER BY first_us, camera_id, run_id, local_id LIMIT $rows"""
+        return lake.rows(text, used(text, params))
+
+    after_us = None if after is None else after[0]
+    rows = lake.rollups.page(
+        rollup_kinds.TRACKLET_BEGINS, question, after_us, fetch, enough=limit + 1, time_us=itemgetter("first_us")
     )
     found = [Track(**row) for row in rows[:limit]]
     return found, found[-1].key if len(rows) > limit else None
+
+
+def _identities(lake: Lake, question: Question, days: Sequence[date]) -> str:
+    return identities_on(listed(lake.rollups.decided(question.site_id, days)))
 
 
 def _after(key: RowKey | None) -> dict[str, Any]:

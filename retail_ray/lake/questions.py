@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
+from math import fsum
+from operator import itemgetter
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from retail_ray.core.errors import QueryError
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, from_us, minute_of, to_us
+from retail_ray.lake import rollup_kinds
 from retail_ray.lake.views import Lake
 
 Grain = Literal["minute", "hour", "day"]
@@ -91,38 +94,28 @@ class Coverage:
     cameras: tuple[CameraCoverage, ...]
 
 
-_MINUTES: Final = """
-WITH minutes AS (
-    SELECT camera_id, time, sum(expected_frames) AS expected, sum(processed_frames) AS processed,
-           sum(dropped_frames) AS dropped, list(DISTINCT reason) FILTER (reason <> '') AS reasons,
-           CASE WHEN sum(expected_frames) > 0
-                THEN least(1, sum(processed_frames) / sum(expected_frames)) ELSE 0 END AS analysed
-    FROM coverage
-    WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
-      AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)
-      AND ($camera IS NULL OR camera_id = $camera)
-    GROUP BY camera_id, time
-)"""
-_COVERAGE: Final = f"""{_MINUTES}
-SELECT camera_id, sum(expected)::BIGINT AS expected, sum(processed)::BIGINT AS processed,
-       sum(dropped)::BIGINT AS dropped, count(*) AS minutes, sum(analysed) AS analysed_minutes,
+_COVERAGE: Final = """
+SELECT camera_id, expected AS a_minute, sum(expected * minutes)::BIGINT AS expected,
+       sum(processed)::BIGINT AS processed,
+       sum(dropped)::BIGINT AS dropped, sum(minutes)::BIGINT AS minutes, sum(analysed)::BIGINT AS analysed,
        list_sort(list_distinct(flatten(list(reasons) FILTER (reasons IS NOT NULL)))) AS reasons,
-       epoch_us(max(time) FILTER (processed > 0)) AS last_minute_us
-FROM minutes GROUP BY camera_id ORDER BY camera_id
+       max(last_minute_us) AS last_minute_us
+FROM parts GROUP BY camera_id, a_minute ORDER BY camera_id, a_minute
 """
-_BUCKET_COVERAGE: Final = f"""{_MINUTES}
-SELECT bucket.start_us, sum(analysed) AS analysed_minutes
-FROM minutes ASOF JOIN (SELECT unnest($starts::BIGINT[]) AS start_us) bucket ON epoch_us(time) >= bucket.start_us
-GROUP BY bucket.start_us
+_BUCKET_COVERAGE: Final = """
+SELECT bucket.start_us, expected AS a_minute, sum(analysed)::BIGINT AS analysed
+FROM parts ASOF JOIN (SELECT unnest($starts::BIGINT[]) AS start_us) bucket
+  ON greatest(slot_us, $first_us) >= bucket.start_us
+GROUP BY bucket.start_us, a_minute ORDER BY bucket.start_us, a_minute
 """
 
 
 def coverage(lake: Lake, question: Question) -> Coverage:
     """Coverage of the asked interval, per camera and in all."""
-    first_minute = minute_of(question.start_us)
-    rows = lake.rows(_COVERAGE, question.params | {"start_us": first_minute})
-    asked = -(-(question.end_us - first_minute) // US_PER_MINUTE)
-    by_camera = {row["camera_id"]: row for row in rows}
+    from_minute = _from_minute(question)
+    rows = lake.rollups.rows(rollup_kinds.COVERAGE, from_minute, _COVERAGE, from_minute.params)
+    asked = -(-(question.end_us - from_minute.start_us) // US_PER_MINUTE)
+    by_camera = {name: list(some) for name, some in groupby(rows, itemgetter("camera_id"))}
     named = (question.camera_id,) if question.camera_id is not None else question.cameras
     names = dict.fromkeys((*named, *by_camera))
     cameras = tuple(_camera_coverage(name, by_camera.get(name), asked) for name in names)
@@ -143,32 +136,53 @@ def coverage(lake: Lake, question: Question) -> Coverage:
 
 def bucket_shares(lake: Lake, question: Question, starts: list[int], cameras: int) -> list[float | None]:
     """interval_share of each bucket, for `cameras` cameras; None where no camera is known."""
-    first_minute = minute_of(question.start_us)
-    rows = lake.rows(
-        _BUCKET_COVERAGE, question.params | {"start_us": first_minute, "starts": [first_minute, *starts[1:]]}
+    from_minute = _from_minute(question)
+    first_us, aligned = from_minute.start_us, on_slots(starts)
+    rows = lake.rollups.rows(
+        rollup_kinds.coverage_slots() if aligned else rollup_kinds.coverage_slots(US_PER_MINUTE),
+        from_minute,
+        _BUCKET_COVERAGE,
+        from_minute.params | {"first_us": first_us, "starts": [first_us, *starts[1:]]},
+        read_all=not aligned,
     )
-    analysed = {row["start_us"]: row["analysed_minutes"] for row in rows}
+    by_start = {start_us: list(some) for start_us, some in groupby(rows, itemgetter("start_us"))}
     shares: list[float | None] = []
-    for start, end in pairwise([first_minute, *starts[1:], question.end_us]):
+    for start, end in pairwise([first_us, *starts[1:], question.end_us]):
         asked = cameras * -(-(end - start) // US_PER_MINUTE)
-        shares.append(round(analysed.get(start, 0.0) / asked, 9) if asked else None)
+        shares.append(round(_analysed_minutes(by_start.get(start, [])) / asked, 9) if asked else None)
     return shares
 
 
-def _camera_coverage(camera_id: str, row: dict[str, Any] | None, asked: int) -> CameraCoverage:
-    if row is None:
+def on_slots(starts: list[int]) -> bool:
+    """Whether buckets begin where slots of roll-ups do; the first may begin anywhere."""
+    return all(start % rollup_kinds.SLOT_US == 0 for start in starts[1:])
+
+
+def _from_minute(question: Question) -> Question:
+    """The same question from the start of its first minute on: coverage is by whole minutes."""
+    return replace(question, start_us=minute_of(question.start_us))
+
+
+def _analysed_minutes(rows: list[dict[str, Any]]) -> float:
+    """Minutes, each by the share of its frames that was analysed. The sum is of whole numbers but for one division."""
+    return fsum(row["analysed"] / row["a_minute"] for row in rows if row["a_minute"])
+
+
+def _camera_coverage(camera_id: str, rows: list[dict[str, Any]] | None, asked: int) -> CameraCoverage:
+    if rows is None:
         return CameraCoverage(camera_id, 0, 0, 0, None, asked, 0, 0.0, (), None)
+    expected, processed = sum(row["expected"] for row in rows), sum(row["processed"] for row in rows)
     return CameraCoverage(
         camera_id=camera_id,
-        expected_frames=row["expected"],
-        processed_frames=row["processed"],
-        dropped_frames=row["dropped"],
-        share=row["processed"] / row["expected"] if row["expected"] else None,
+        expected_frames=expected,
+        processed_frames=processed,
+        dropped_frames=sum(row["dropped"] for row in rows),
+        share=processed / expected if expected else None,
         asked_minutes=asked,
-        recorded_minutes=row["minutes"],
-        interval_share=round(row["analysed_minutes"] / asked, 9),
-        reasons=tuple(row["reasons"] or ()),
-        last_minute_us=row["last_minute_us"],
+        recorded_minutes=sum(row["minutes"] for row in rows),
+        interval_share=round(_analysed_minutes(rows) / asked, 9),
+        reasons=tuple(sorted({reason for row in rows for reason in row["reasons"] or ()})),
+        last_minute_us=max((row["last_minute_us"] for row in rows if row["last_minute_us"] is not None), default=None),
     )
 
 
@@ -203,9 +217,8 @@ def _local_hour(time_us: int, day: BusinessDay) -> int:
 
 def days_on_record(lake: Lake, site_id: str) -> list[date]:
     """Business days with analysed frames, oldest first."""
-    found = lake.rows(
-        "SELECT DISTINCT date FROM coverage WHERE site_id = $site AND processed_frames > 0 ORDER BY date",
-        {"site": site_id},
+    found = lake.rollups.by_day(
+        rollup_kinds.COVERAGE, site_id, "SELECT DISTINCT date FROM parts WHERE processed > 0 ORDER BY date"
     )
     return [row["date"] for row in found]
 

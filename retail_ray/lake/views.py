@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -18,12 +20,24 @@ from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
+from retail_ray.lake.listing import Listing, Partition, tables_behind
 from retail_ray.lake.locks import reading
 from retail_ray.lake.recounts import RECOUNTABLE, all_recounts, in_force, record_paths
+from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
+
+_DEFINITIONS: Final = """
+SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
+UNION ALL SELECT function_name, macro_definition FROM duckdb_functions()
+WHERE NOT internal AND macro_definition IS NOT NULL
+"""
+"""Of every view and macro: the SQL behind its name."""
 
 _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_versions"}
 """Views of all rows of a table whose own name gives those that hold."""
+_NAMED_OTHERWISE: Final = {f"{table}_all": table for table in RECOUNTABLE} | {
+    name: table for table, name in _RAW_NAMES.items()
+}
 _TRIES: Final = 4
 _Answer = TypeVar("_Answer")
 
@@ -40,9 +54,9 @@ _IN_FORCE: Final = """CREATE OR REPLACE TABLE versions_in_force (
 class Lake:
     """A locked DuckDB over the tables of one lake; threads may ask at the same time.
 
-    Every question first looks for new files (names only) and checks the footers of those, so that a foreign or
-    half-written file is a LakeError with its name instead of wrong numbers. A question whose files are exchanged
-    meanwhile is asked again, in the end with exchanges held off.
+    Every question first looks for new files of its tables (names only) and checks the footers of those, so that a
+    foreign or half-written file is a LakeError with its name instead of wrong numbers. A question whose files are
+    exchanged meanwhile is asked again, in the end with exchanges held off.
     """
 
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
@@ -50,9 +64,15 @@ class Lake:
         if not self.root.is_dir():
             raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
         self._lock = Lock()
+        self._listing = Listing(self.root)
+        self._listed: dict[str, Mapping[tuple[str, str], Partition]] = {}
+        self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
+        self._looked = local()
+        self.rollups = Rollups(self)
         self._files: dict[str, dict[str, int]] = {}
         self._shapes: dict[str, tuple[bool, bool, bool]] = {}
         self._records: tuple[tuple[str, int, int, int], ...] = ()
+        self._versions: dict[tuple[str, str, date], tuple[tuple[str, str], ...]] = {}
         self._connection = duckdb.connect(":memory:")
         settings: dict[str, str | list[str]] = {
             "threads": str(threads),
@@ -74,10 +94,12 @@ class Lake:
         for name, value in settings.items():
             self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
         self._connection.execute(_IN_FORCE)
-        self._undisturbed(self._refresh)
+        self._undisturbed(lambda: self._refresh(TABLES))
         journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
         for statement in (*IDENTITY_VIEWS, journeys, *CONVERSION_VIEWS):
             self._connection.execute(statement)
+        behind = self._connection.execute(_DEFINITIONS).fetchall()
+        self._definitions = {name: f"{text} {_NAMED_OTHERWISE.get(name, '')}" for name, text in behind}
 
     def __enter__(self) -> Lake:
         return self
@@ -114,6 +136,38 @@ class Lake:
 
         return self._ask(query, answer)
 
+    def days(self, table: str, site_id: str) -> Mapping[date, Partition]:
+        """The files behind each business day of a table; the same object as before while none changed."""
+        self._refresh([table])
+        with self._lock:
+            listed, days = self._listed[table], self._days.get((table, site_id))
+            if days is None or days[0] is not listed:
+                found = {date.fromisoformat(day): files for (day, site), files in listed.items() if site == site_id}
+                days = self._days[table, site_id] = (listed, found)
+            return days[1]
+
+    def versions_on(self, table: str, site_id: str, day: date) -> tuple[tuple[str, str], ...]:
+        """(run_id, config version in force) of the runs whose rows of this table and day were counted anew."""
+        with self._lock, lake_errors("read", self.root):
+            self._learn_versions()
+            return self._versions.get((site_id, table, day), ())
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor for what is kept in memory beside the tables' views."""
+        return self._connection.cursor()
+
+    @contextmanager
+    def looking_once(self) -> Iterator[None]:
+        """Look for new files of each table once, however many statements this thread asks within."""
+        if getattr(self._looked, "tables", None) is not None:
+            yield
+            return
+        self._looked.tables = set()
+        try:
+            yield
+        finally:
+            self._looked.tables = None
+
     def close(self) -> None:
         self._connection.close()
 
@@ -128,12 +182,14 @@ class Lake:
         for _ in range(_TRIES):
             with suppress(_VanishedError):
                 return once()
+            if getattr(self._looked, "tables", None) is not None:
+                self._looked.tables = set()
         with reading(self.root):
             return once()
 
     @contextmanager
     def _cursor(self, query: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        self._refresh()
+        self._refresh(tables_behind(query, self._definitions))
         cursor = self._connection.cursor()
         try:
             yield cursor
@@ -171,12 +227,18 @@ class Lake:
                     return Path(name)
         return None
 
-    def _refresh(self) -> None:
+    def _refresh(self, tables: Iterable[str]) -> None:
+        looked = getattr(self._looked, "tables", None)
         with self._lock, lake_errors("read", self.root):
             self._learn_versions()
-            for table in TABLES:
-                self._files[table] = self._checked_files(table, self._files.get(table, {}))
-                self._define_view(table)
+            for table in tables if looked is None else set(tables) - looked:
+                listed = self._listing.partitions(table)
+                if listed is not self._listed.get(table):
+                    self._files[table] = self._checked_files(table, listed)
+                    self._define_view(table)
+                    self._listed[table] = listed
+        if looked is not None:
+            looked.update(tables)
 
     def _learn_versions(self) -> None:
         """Read the records of recounts anew where one has changed."""
@@ -191,17 +253,23 @@ class Lake:
             if rows:
                 cursor.executemany("INSERT INTO versions_in_force VALUES (?, ?, ?, ?, ?)", rows)
             cursor.execute("COMMIT")
+        versions = defaultdict(list)
+        for site_id, run_id, day, table, version in rows:
+            versions[site_id, table, date.fromisoformat(day)].append((run_id, version))
+        self._versions = {key: tuple(sorted(found)) for key, found in versions.items()}
         self._records = records
+        for table in self._shapes:
+            self._define_view(table)
 
-    def _checked_files(self, table: str, known: dict[str, int]) -> dict[str, int]:
-        found = {}
-        try:
-            for partition in (self.root / table).glob("date=*/site=*"):
-                for path in partition.glob("*.parquet"):
-                    name = str(path)
-                    found[name] = known[name] if name in known else file_schema_version(path, table)
-        except FileNotFoundError as error:
-            raise _VanishedError(f"{error.filename}: vanished while the lake was listed: ask again") from error
+    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, int]:
+        known, found = self._files.get(table, {}), {}
+        for partition, files in listed.items():
+            for name, *_ in files:
+                path = self._listing.path(table, partition, name)
+                try:
+                    found[path] = known[path] if path in known else file_schema_version(Path(path), table)
+                except FileNotFoundError as error:
+                    raise _VanishedError(f"{path}: vanished while the lake was listed: ask again") from error
         return found
 
     def _define_view(self, table: str) -> None:

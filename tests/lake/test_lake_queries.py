@@ -20,8 +20,9 @@ from retail_ray.core.records import (
 )
 from retail_ray.core.time import BusinessDay, to_us
 from retail_ray.lake.codecs import Record, RowContext
+from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.epochs import Stage, publish
-from retail_ray.lake.queries import Crossings, footfall, occupancy, stats, tracks, zone_summary, zone_visits
+from retail_ray.lake.queries import Crossings, footfall, occupancy, stats, tracks, zone_visits
 from retail_ray.lake.questions import Question, bucket_starts, coverage, days_on_record, latest_day
 from retail_ray.lake.views import Lake, open_lake
 

@@ -18,6 +18,7 @@ from retail_ray.config import Site
 from retail_ray.config_file import load_site
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S
 from retail_ray.lake import queries
+from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.interchange import FILES
 from retail_ray.lake.questions import Question
 from retail_ray.lake.runs import runs
@@ -326,7 +327,7 @@ def test_the_named_questions_answer_over_it(made: Made) -> None:
     assert found.unidentified_tracklets == 0
     shoppers = int((made.truth.tables["people"]["kind"] != "passer_by").sum())
     assert found.identities >= 0.8 * shoppers
-    zones = queries.zone_summary(made.lake, question, tuple(zone.id for zone in made.site.zones))
+    zones = zone_summary(made.lake, question, tuple(zone.id for zone in made.site.zones))
     assert all(zone.visits > 0 for zone in zones if zone.zone_id != "staff")
 
 
