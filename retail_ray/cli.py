@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retail_ray.audit_cli import audit
 from retail_ray.calibrate_cli import calibrate
 from retail_ray.config import Site, lake_folder
 from retail_ray.config_file import json_schema, load_site, place
@@ -244,6 +245,7 @@ def _on_interrupt(stop: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
+main.add_command(audit)
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)

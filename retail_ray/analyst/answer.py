@@ -8,6 +8,7 @@ from html import escape
 from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from retail_ray.analyst.store import Store
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHOWN_ROWS: Final = 12
+WIDEST: Final = 48
+"""Longer cells are cut when an answer is shown."""
+
 ENOUGH: Final = 0.95
 """Below this share of the asked camera-minutes an answer says that it is incomplete."""
 
@@ -54,8 +58,8 @@ class Answer:
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        lines = [f"{self.title} – {_words(self.coverage, self.store)}", self._head().to_string(index=False)]
-        return "\n".join([*lines, *self._remarks()])
+        rows = self._head().to_string(index=False) if len(self) else f"no rows of {', '.join(self.table.column_names)}"
+        return "\n".join([f"{self.title} – {_words(self.coverage, self.store)}", rows, *self._remarks()])
 
     def _repr_html_(self) -> str:
         table = self._head().to_html(index=False, border=0, na_rep="–", escape=True)
@@ -72,8 +76,8 @@ class Answer:
         for name in frame.columns:
             if str(frame[name].dtype).startswith("datetime"):
                 frame[name] = frame[name].dt.strftime("%Y-%m-%d %H:%M:%S")
-            elif str(frame[name].dtype).startswith("float"):
-                frame[name] = frame[name].map(lambda value: "–" if isnan(value) else f"{value:,.4g}")
+            elif not str(frame[name].dtype).startswith(("int", "bool")):
+                frame[name] = frame[name].map(_shown)
         return frame.rename(columns={name: f"≈ {name}" for name in self.estimates})
 
     def _remarks(self) -> list[str]:
@@ -96,6 +100,18 @@ def localised(table: pa.Table, timezone: str) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields))
+
+
+def _shown(value: Any) -> str:
+    """One cell for people: lists in a row, numbers with four digits, nothing as a dash."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, np.ndarray):
+        value = ", ".join(map(_shown, value.tolist()))
+    text = str(value)
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
 
 def _words(coverage: Coverage | None, store: Store) -> str:
