@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retail_ray.alerts_cli import alerts
+from retail_ray.audit_cli import audit
 from retail_ray.calibrate_cli import calibrate
 from retail_ray.config import Site, lake_folder
 from retail_ray.config_file import json_schema, load_site, place
@@ -250,6 +251,7 @@ def _on_interrupt(stop: Any) -> None:
 
 
 main.add_command(alerts)
+main.add_command(audit)
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)

@@ -32,7 +32,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print it as
 
 @click.group()
 def lake() -> None:
-    """Keep a lake in order: compact, sum up, retain, check, repair, delete, push, pull. Safe beside runs and readers."""
+    """Keep a lake in order: compact, sum up, retain, check, repair, delete. Safe beside runs and readers."""
 
 
 @lake.command()

@@ -25,6 +25,20 @@ def shared_data() -> Path:
     return data
 
 
+@pytest.fixture(scope="session")
+def simulated_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `lake` and `truth` of a small supermarket's hour, made as a user makes it."""
+    from click.testing import CliRunner
+
+    from retail_ray.simulate_cli import simulate
+
+    folder = tmp_path_factory.mktemp("simulated") / "shop"
+    words = "events --layout supermarket --cameras 4 --hours 1 --visitors 900 --start 2026-03-02T10:30 --out"
+    made = CliRunner().invoke(simulate, [*words.split(), str(folder)], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _no_ray_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("ray"):

@@ -60,8 +60,11 @@ def share(successes: int, n: int, of: str) -> Measure:
     return Measure(successes / n, n, of, low, high)
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927). DataError unless 0 <= successes <= n, n > 0."""
+def wilson(successes: float, n: float) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927). DataError unless 0 <= successes <= n, n > 0.
+
+    Parts of a success come from weighted samples, whose size is an effective one.
+    """
     if not 0 <= successes <= n or n == 0:
         raise DataError(f"wilson: {successes} of {n} is no share")
     p, z2 = successes / n, _Z * _Z

@@ -24,7 +24,8 @@ DayKey = tuple[str, str]
 """(run_id, business day as YYYY-MM-DD)."""
 
 RECOUNTABLE: Final = (
-    "line_crossings", "zone_visits", "occupancy", "occupancy_corrections", "queue_visits", "queue_metrics", "heat", "alerts", "journeys",
+    "line_crossings", "zone_visits", "occupancy", "occupancy_corrections", "queue_visits", "queue_metrics",
+    "heat", "alerts", "journeys",
 )  # fmt: skip
 """Tables that follow from geometry and thresholds; the others say what cameras saw and who is who."""
 

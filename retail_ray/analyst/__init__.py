@@ -1,0 +1,1 @@
+"""The lake for people who work in Python: answers as DataFrames, pictures, and audits by eye."""

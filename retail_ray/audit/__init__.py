@@ -1,0 +1,1 @@
+"""Accuracy of the door counts as a person finds it: samples, counting by eye, a report."""
