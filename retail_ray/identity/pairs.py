@@ -21,11 +21,12 @@ class PairTable:
 
     camera, first_us, last_us: (N,) int64. first, last: (N, 6) places (time_us, x_m, y_m, xx, xy, yy), NaN where
     unknown. floor: (N, N) float32, sum of the ticks' evidence between cameras. ticks: (N, N) int32, how many were
-    compared; within one camera, how many both were seen in.
+    compared; within one camera, how many both were seen in. Of doubted cameras the floor says nothing about others.
     """
 
-    def __init__(self, settings: GallerySettings) -> None:
+    def __init__(self, settings: GallerySettings, cameras: int) -> None:
         self._settings = settings
+        self._doubted = np.zeros(cameras, np.bool_)
         self._count = 0
         self._allocate(_FIRST_CAPACITY)
 
@@ -55,6 +56,18 @@ class PairTable:
     @property
     def ticks(self) -> NDArray[np.int32]:
         return self._ticks[: self._count, : self._count]
+
+    def doubt(self, cameras: Flags) -> None:
+        """(C,) cameras that are doubted from now on. What was said while one was is forgotten when it no longer is."""
+        cleared = (self._doubted & ~cameras)[self.camera]
+        across = (cleared[:, None] | cleared[None]) & (self.camera[:, None] != self.camera[None])
+        self._floor[: self._count, : self._count][across] = 0
+        self._ticks[: self._count, : self._count][across] = 0
+        self._doubted = cameras.copy()
+
+    def is_doubted(self, rows: Rows) -> Flags:
+        """(T,) whether their cameras are doubted."""
+        return np.asarray(self._doubted[self._camera[rows]])
 
     def add(self, camera: int, first_us: int) -> int:
         """A new row at the end; gives its number."""
@@ -102,6 +115,7 @@ class PairTable:
         worth = np.where(count > 0, 1.0 + self._settings.tick_weight * np.maximum(count - 1, 0), 0.0)
         low, high = -self._settings.floor_doubt, self._settings.floor_limit
         across = np.clip(mean * worth, low, high)
+        across = np.where(self._comparable(rows), across, 0.0)
         same_camera = self.camera[rows, None] == self.camera[None]
         at_once = -np.minimum(self._settings.concurrent_cost * count, self._settings.concurrent_limit)
         return np.asarray(np.round(np.where(same_camera, at_once, across), 4), np.float64)
@@ -118,21 +132,28 @@ class PairTable:
         offset = begin[..., 1:3] - end[..., 1:3]
         distance_m = np.hypot(offset[..., 0], offset[..., 1])
         variance_m2 = 0.5 * (begin[..., 3] + begin[..., 5] + end[..., 3] + end[..., 5])
-        known = np.isfinite(distance_m) & (gap_s > 0)
+        known = np.isfinite(distance_m) & (gap_s > 0) & self._comparable(rows)
         way = np.where(known, in_turn(gap_s, distance_m, variance_m2, area_m2, self._settings), 0.0)
         fast = known & too_fast(
             gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings
         )
         return np.asarray(gap_s, np.float64), np.asarray(np.round(way, 4), np.float64), fast
 
+    def _comparable(self, rows: Rows) -> Flags:
+        """(T, N) whether places of both may be compared: of one camera, or of two that are trusted."""
+        trusted = ~self._doubted[self.camera]
+        both = trusted[rows, None] & trusted[None]
+        return np.asarray(both | (self.camera[rows, None] == self.camera[None]))
+
     def state(self) -> tuple[Any, ...]:
         count = self._count
         columns = (self._camera[:count], self._spans[:count], self._places[:count])
         matrices = (self._floor[:count, :count], self._ticks[:count, :count])
-        return count, *(array.tobytes() for array in (*columns, *matrices))
+        return count, *(array.tobytes() for array in (self._doubted, *columns, *matrices))
 
     def restore(self, state: Sequence[Any]) -> None:
-        count, camera, spans, places, floor, ticks = state
+        count, doubted, camera, spans, places, floor, ticks = state
+        self._doubted = np.frombuffer(doubted, np.bool_)
         self._allocate(max(_FIRST_CAPACITY, 2 * count))
         self._count = count
         self._camera[:count] = np.frombuffer(camera, np.int64)

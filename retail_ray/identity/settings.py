@@ -76,6 +76,11 @@ class GallerySettings:
     calibrate_s: float = 30.0
     """Event time between two measurements of the site's own likeness."""
 
+    doubt_share: float = 0.12
+    """A camera is doubted when fewer of its sightings in motion have a partner in the cameras that look there."""
+    doubt_after: float = 100.0
+    """Sightings that must be owed a partner before a camera is judged."""
+
     prototypes: int = 10
     """Embeddings kept per tracklet beside its mean."""
     prototype_similarity: float = 0.9
@@ -100,6 +105,17 @@ class GallerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraAgreement:
+    """Sightings in motion of one camera that another one should have seen, and those that it has seen; old ones are
+    forgotten. contradiction: in words, empty while the camera is trusted."""
+
+    camera_id: str
+    owed: float
+    agreed: float
+    contradiction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryLive:
     """The gallery as of `worked_until_us`.
 
@@ -114,3 +130,4 @@ class GalleryLive:
     waiting: int
     counts: BufferCounts
     calibration: int = 0
+    agreement: tuple[CameraAgreement, ...] = ()
