@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from retail_ray.core.time import US_PER_S
 from retail_ray.identity.evidence import Flags, Floats
@@ -195,12 +196,13 @@ def _partners(
     walking: NDArray[np.intp], camera: NDArray[np.int64], floor_m: Floats, velocity: Floats, cameras: int
 ) -> Flags:
     """(W, C) whether a camera sees somebody near each walking sighting who moves alike."""
-    apart_m = np.hypot(*np.moveaxis(floor_m[walking, None] - floor_m[None], 2, 0))
-    differs_m_s = np.hypot(*np.moveaxis(velocity[walking, None] - velocity[None], 2, 0))
-    speed_m_s = np.hypot(*velocity[walking].T)
-    alike = (apart_m < _NEAR_M) & (differs_m_s < _ALIKE * speed_m_s[:, None])
-    belongs = camera[:, None] == np.arange(cameras)[None]
-    return np.asarray(alike.astype(np.float32) @ belongs.astype(np.float32) > 0)
+    near = cKDTree(floor_m).query_pairs(_NEAR_M, output_type="ndarray")
+    one, other = np.concatenate([near, near[:, ::-1]]).T
+    speed_m_s = np.hypot(*velocity.T)
+    alike = np.hypot(*(velocity[one] - velocity[other]).T) < _ALIKE * speed_m_s[one]
+    found = np.zeros((len(camera), cameras), np.bool_)
+    found[one[alike], camera[other[alike]]] = True
+    return found[walking]
 
 
 def _suspects(owed: Floats, agreed: Floats, limit: Floats, least: float) -> list[int]:

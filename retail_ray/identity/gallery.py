@@ -367,7 +367,10 @@ class Gallery:
         if now_us // self._buffer.tick_us % _FORGET_TICKS:
             return
         horizon_us = now_us - round(self._settings.memory_s * US_PER_S)
-        old = [t for t in self._memory.tracklets.values() if t.last_us < horizon_us and t.person is not None]
+        ended = [t for t in self._memory.tracklets.values() if self._is_gone(t, now_us) and t.person is not None]
+        ended.sort(key=lambda t: (t.last_us, t.key))
+        surplus = len(self._memory.tracklets) - self._settings.memory_tracklets
+        old = [t for number, t in enumerate(ended) if t.last_us < horizon_us or number < surplus]
         if not old:
             return
         for tracklet in old:

@@ -107,7 +107,7 @@ class Memory:
         return Evidence(
             fast & ~itself,
             np.where(itself, 0.0, self._pairs.floor_evidence(rows)),
-            np.where(itself, np.nan, self.looks.evidence(self._likeness()[rows])),
+            np.where(itself, np.nan, self.looks.evidence(self._likeness(rows))),
             np.where(itself, np.inf, gap_s),
             np.where(itself, 0.0, way),
             (first_us[rows], first_us),
@@ -126,7 +126,7 @@ class Memory:
         at_once = (first_us[:, None] <= last_us[None]) & (first_us[None] <= last_us[:, None])
         together = self._pairs.floor_evidence(np.arange(len(everybody))) >= _CERTAIN_NATS
         one = ~same_camera & together & (self._pairs.ticks >= _CERTAIN_TICKS)
-        self.looks.learn(self._likeness(), fresh & one, fresh & same_camera & at_once)
+        self.looks.learn(self._likeness(np.arange(len(everybody))), fresh & one, fresh & same_camera & at_once)
         self._learnt |= {tracklet.key for tracklet in everybody if tracklet.appearance is not None}
 
     def keep(self, keys: Collection[Key]) -> None:
@@ -164,11 +164,11 @@ class Memory:
         learnt, cells, self.opened_us = rest
         self._learnt, self._floor_cells = set(learnt), set(cells)
 
-    def _likeness(self) -> Floats:
+    def _likeness(self, rows: Rows) -> Floats:
         means = [tracklet.mean() for tracklet in self.in_rows()]
         dimension = next((len(mean) for mean in means if mean is not None), 1)
         filled = np.zeros((len(means), dimension), np.float32)
         for row, mean in enumerate(means):
             if mean is not None:
                 filled[row] = mean
-        return likeness(filled, self._pairs.camera, self._settings)
+        return likeness(filled, self._pairs.camera, self._settings, rows)

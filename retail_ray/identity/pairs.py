@@ -127,17 +127,16 @@ class PairTable:
             ours_later, self.first_us[rows, None] - self.last_us[None], self.first_us[None] - self.last_us[rows, None]
         )
         gap_s = np.maximum(gap_us, 0) / US_PER_S
-        begin = np.where(ours_later[..., None], self.first[rows, None], self.first[None])
-        end = np.where(ours_later[..., None], self.last[None], self.last[rows, None])
-        offset = begin[..., 1:3] - end[..., 1:3]
-        distance_m = np.hypot(offset[..., 0], offset[..., 1])
-        variance_m2 = 0.5 * (begin[..., 3] + begin[..., 5] + end[..., 3] + end[..., 5])
+        first, last = (np.column_stack([p[:, 1:3], 0.5 * (p[:, 3] + p[:, 5])]) for p in (self.first, self.last))
+        begin = [np.where(ours_later, first[rows, k, None], first[None, :, k]) for k in range(3)]
+        end = [np.where(ours_later, last[None, :, k], last[rows, k, None]) for k in range(3)]
+        distance_m = np.hypot(begin[0] - end[0], begin[1] - end[1])
         known = np.isfinite(distance_m) & (gap_s > 0) & self._comparable(rows)
-        way = np.where(known, in_turn(gap_s, distance_m, variance_m2, area_m2, self._settings), 0.0)
-        fast = known & too_fast(
-            gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings
-        )
-        return np.asarray(gap_s, np.float64), np.asarray(np.round(way, 4), np.float64), fast
+        between = gap_s[known], distance_m[known], (begin[2] + end[2])[known]
+        way, fast = np.zeros(known.shape), np.zeros(known.shape, np.bool_)
+        way[known] = np.round(in_turn(*between, area_m2, self._settings), 4)
+        fast[known] = too_fast(*between, self._settings)
+        return np.asarray(gap_s, np.float64), way, fast
 
     def _comparable(self, rows: Rows) -> Flags:
         """(T, N) whether places of both may be compared: of one camera, or of two that are trusted."""

@@ -27,6 +27,8 @@ class GallerySettings:
     """A tracklet unseen for so long is decided with what is known."""
     memory_s: float = 120.0
     """How long ended tracklets are compared in full; later a person is known by looks and last place."""
+    memory_tracklets: int = 2500
+    """Most tracklets that are compared in full: in a crowd the oldest ended ones leave sooner."""
     revise_s: float = 5.0
     """Event time between two searches for links to correct."""
     revise_margin: float = 1.0
@@ -96,7 +98,14 @@ class GallerySettings:
             value = getattr(self, name)
             if isinstance(value, int | float) and not value >= 0:
                 raise ConfigError(f"gallery: {name} must not be negative, found {value}")
-        for name in ("tick_s", "faiss_threads", "search_neighbours", "revise_s", "false_merge_budget"):
+        for name in (
+            "tick_s",
+            "faiss_threads",
+            "search_neighbours",
+            "revise_s",
+            "false_merge_budget",
+            "memory_tracklets",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"gallery: {name} must be above zero, found {getattr(self, name)}")
         for name in ("same_looks", "different_looks"):
