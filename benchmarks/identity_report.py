@@ -11,7 +11,7 @@ Report = Mapping[str, Any] | None
 ONE, SIXTEEN = "batch 1, 1 thread", "batch 16, 1 thread"
 
 
-def identity_tables(index: Report, cost: Report, runs: Report) -> dict[str, str]:
+def identity_tables(index: Report, cost: Report, runs: Report, doubts: Report) -> dict[str, str]:
     """Name -> Markdown; what was not measured yet is left out."""
     made: dict[str, str] = {}
     if index is not None:
@@ -24,6 +24,8 @@ def identity_tables(index: Report, cost: Report, runs: Report) -> dict[str, str]
         made["gallery cost, memory"] = _memory(cost)
     if runs is not None:
         made["determinism"] = _runs(runs)
+    if doubts is not None:
+        made["contradictions"] = _doubts(doubts)
     return made
 
 
@@ -135,5 +137,29 @@ def _runs(report: Mapping[str, Any]) -> str:
         (
             [cores, len(rows), rows[0]["identities"], len({row["sha256"] for row in rows}), rows[0]["sha256"][:12]]
             for cores, rows in by_cores.items()
+        ),
+    )
+
+
+def _doubts(report: Mapping[str, Any]) -> str:
+    counts = ("cases", "wrong_cameras", "found", "right_cameras", "blamed_at_the_end", "blamed_at_any_time")
+    return table(
+        [
+            "calibrations",
+            "cases",
+            "wrong cameras",
+            "found",
+            "right cameras",
+            "blamed at the end",
+            "blamed at any time",
+            "found after, s",
+        ],
+        (
+            [
+                harm,
+                *(row[name] for name in counts),
+                "–" if row["found_after_s_median"] is None else row["found_after_s_median"],
+            ]
+            for harm, row in report["summary"].items()
         ),
     )

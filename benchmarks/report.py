@@ -73,7 +73,7 @@ def tables() -> dict[str, str]:
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | demo_tables(_read("demo"))
-        | identity_tables(*(_read(name) for name in ("prototype_index", "gallery_cost", "determinism")))
+        | identity_tables(*map(_read, ("prototype_index", "gallery_cost", "determinism", "contradictions")))
         | {"demo, clips": shipped_clips()}
     )
 

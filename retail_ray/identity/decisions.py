@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retail_ray.core.records import IdentityEvent
-from retail_ray.identity.association import Choice
+from retail_ray.identity.association import Choice, Folded
 from retail_ray.identity.evidence import probability
 from retail_ray.identity.revision import Change
 from retail_ray.identity.tracklets import Tracklet
@@ -73,3 +73,17 @@ class Decisions:
 
 def _gain(change: Change) -> dict[str, float]:
     return {"score": change.gain, "p_same": probability(change.gain)}
+
+
+def reason_of_link(folded: Folded, row: int, column: int) -> str:
+    """What spoke for a tracklet (row) being a person (column)."""
+    parts = {"floor": folded.floor, "looks": folded.looks, "way": folded.way}
+    said = [name for name, nats in parts.items() if nats[row, column] > 0]
+    return " and ".join(said) or "nobody else can have come here"
+
+
+def reason_of_new(tracklet: Tracklet, choice: Choice) -> str:
+    """Why a tracklet became a new person."""
+    if choice.unclear:
+        return f"unclear for too long: {choice.unclear}"
+    return "no embedding" if tracklet.appearance is None else "nobody fits"

@@ -13,6 +13,9 @@ from retail_ray.identity.settings import GallerySettings
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+# Farther than ten deviations apart, two places share no density that a float64 can hold beside the outliers.
+_FAR_VARIANCES = 100.0
+
 
 def same_place(places: Floats, others: Floats, settings: GallerySettings) -> Floats:
     """(T, U) evidence of one tick, from places (T, 5) and (U, 5) as x_m, y_m, xx, xy, yy (covariance in m²).
@@ -20,16 +23,19 @@ def same_place(places: Floats, others: Floats, settings: GallerySettings) -> Flo
     One person's places differ by a Gaussian of both covariances, except in a share of `outlier_share`, where a foot
     was elsewhere than it seemed; two people near each other are so by chance within `neighbourhood_m2`.
     """
-    offset = places[:, None, :2] - others[None, :, :2]
-    spread = places[:, None, 2:] + others[None, :, 2:]
+    x, y = (places[:, None, axis] - others[None, :, axis] for axis in (0, 1))
     least = settings.place_sigma_m**2
-    xx, xy, yy = spread[..., 0] + least, spread[..., 1], spread[..., 2] + least
+    spread = (places[:, 2] + places[:, 4])[:, None] + (others[:, 2] + others[:, 4])[None] + 2 * least
+    i, j = np.nonzero(x * x + y * y <= _FAR_VARIANCES * spread)
+    x, y = x[i, j], y[i, j]
+    xx, xy, yy = (places[i, k] + others[j, k] + more for k, more in ((2, least), (3, 0.0), (4, least)))
     determinant = np.maximum(xx * yy - xy * xy, 1e-9)
-    x, y = offset[..., 0], offset[..., 1]
     mahalanobis = (yy * x * x - 2 * xy * x * y + xx * y * y) / determinant
     density = np.exp(-0.5 * mahalanobis) / (2 * np.pi * np.sqrt(determinant))
     share = settings.outlier_share
-    return np.asarray(np.log((1 - share) * density * settings.neighbourhood_m2 + share), np.float64)
+    evidence = np.full((len(places), len(others)), np.log(share) if share > 0 else -np.inf)
+    evidence[i, j] = np.log((1 - share) * density * settings.neighbourhood_m2 + share)
+    return evidence
 
 
 def in_turn(

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from retail_ray.core.errors import DataError
 from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
 from retail_ray.core.records import IdentityEvent
+from retail_ray.core.retail_records import Alert
 from retail_ray.core.time import US_PER_S, from_us
 from retail_ray.core.types import Observations
 from retail_ray.identity.association import Choice, Folded, decide, fold
-from retail_ray.identity.decisions import Decisions
+from retail_ray.identity.contradiction_alerts import alert, of_camera
+from retail_ray.identity.decisions import Decisions, reason_of_link, reason_of_new
 from retail_ray.identity.entrances import Entrance
 from retail_ray.identity.index import PrototypeIndex
 from retail_ray.identity.memory import Memory
@@ -22,7 +24,7 @@ from retail_ray.identity.revision import Change, revise
 from retail_ray.identity.settings import GalleryLive, GallerySettings
 from retail_ray.identity.tracklets import Key, Tracklet
 
-_STATE_VERSION = 3
+_STATE_VERSION = 4
 _PRESENT_US = 2 * US_PER_S
 _FORGET_TICKS = 16
 
@@ -52,8 +54,9 @@ class Gallery:
         self._site_id, self._run_id = site_id, run_id
         self._buffer = WatermarkBuffer(cameras, round(settings.tick_s * US_PER_S))
         self._index = PrototypeIndex(settings.faiss_threads)
-        self._memory = Memory(settings, entrances)
+        self._memory = Memory(settings, entrances, len(self._buffer.camera_ids))
         self._decisions = Decisions(self._buffer.camera_ids)
+        self._alerts: list[Alert] = []
         self._resets_us: list[int] = []
         self._next_person = 1
         self._waiting: dict[Key, Tracklet] = {}
@@ -111,6 +114,11 @@ class Gallery:
             self._close(self._buffer.worked_until_us)
         return events + self._decisions.take()
 
+    def take_alerts(self) -> list[Alert]:
+        """Of cameras that contradict the others, since the last call, in the order of their times."""
+        alerts, self._alerts = self._alerts, []
+        return alerts
+
     def live(self) -> GalleryLive:
         horizon_us = self._buffer.worked_until_us - _PRESENT_US
         present = {
@@ -124,6 +132,7 @@ class Gallery:
             len(self._waiting),
             self._buffer.counts,
             self._memory.looks.version,
+            tuple(of_camera(one, self._buffer.camera_ids) for one in self._memory.agreements()),
         )
 
     def state(self) -> bytes:
@@ -158,6 +167,7 @@ class Gallery:
         self._index.restore(index)
         self._memory.restore(memory)
         self._decisions.restore(decisions)
+        self._alerts = []
         self._waiting = {key: t for key, t in self._memory.tracklets.items() if t.person is None}
         self._people = dict(people)
         self._past = {person: Presence(*known) for person, known in past}
@@ -269,10 +279,10 @@ class Gallery:
         tired = np.array([forced or now_us - (t.ready_since_us or now_us) >= limit_us for t in ours])
         for row, (tracklet, choice) in enumerate(zip(ours, decide(score, tired, self._settings), strict=True)):
             if choice.kind == "create":
-                self._link(tracklet, self._new_person(), choice, _reason_new(tracklet, choice), now_us)
+                self._link(tracklet, self._new_person(), choice, reason_of_new(tracklet, choice), now_us)
             elif choice.kind == "assign" and choice.person is not None:
                 known = choice.person < len(people)
-                said = _reason(folded, row, choice.person) if known else "looks, out of memory"
+                said = reason_of_link(folded, row, choice.person) if known else "looks, out of memory"
                 # The likeness that a link rests on is measured on the site: the reason says by which measurement.
                 measured = f" (calibration {self._memory.looks.version})" if "looks" in said else ""
                 reason = said + measured + (", unclear" if choice.unclear else "")
@@ -294,6 +304,8 @@ class Gallery:
         return Presence(((tracklet.first_us, tracklet.last_us),), *self._memory.ends(tracklet))
 
     def _revise(self, now_us: int) -> None:
+        for one in self._memory.judge_cameras():
+            self._alerts.append(alert(one, self._buffer.camera_ids, self._settings.doubt_share, now_us - 1))
         everybody = self._memory.in_rows()
         if not everybody:
             return
@@ -355,7 +367,10 @@ class Gallery:
         if now_us // self._buffer.tick_us % _FORGET_TICKS:
             return
         horizon_us = now_us - round(self._settings.memory_s * US_PER_S)
-        old = [t for t in self._memory.tracklets.values() if t.last_us < horizon_us and t.person is not None]
+        ended = [t for t in self._memory.tracklets.values() if self._is_gone(t, now_us) and t.person is not None]
+        ended.sort(key=lambda t: (t.last_us, t.key))
+        surplus = len(self._memory.tracklets) - self._settings.memory_tracklets
+        old = [t for number, t in enumerate(ended) if t.last_us < horizon_us or number < surplus]
         if not old:
             return
         for tracklet in old:
@@ -367,15 +382,3 @@ class Gallery:
             if not keys:
                 del self._people[tracklet.person]
         self._memory.keep(self._memory.tracklets.keys() - {tracklet.key for tracklet in old})
-
-
-def _reason(folded: Folded, row: int, column: int) -> str:
-    parts = {"floor": folded.floor, "looks": folded.looks, "way": folded.way}
-    said = [name for name, nats in parts.items() if nats[row, column] > 0]
-    return " and ".join(said) or "nobody else can have come here"
-
-
-def _reason_new(tracklet: Tracklet, choice: Choice) -> str:
-    if choice.unclear:
-        return f"unclear for too long: {choice.unclear}"
-    return "no embedding" if tracklet.appearance is None else "nobody fits"

@@ -20,25 +20,43 @@ _MOST_PAIRS = 2000.0
 _NARROWEST = 0.03
 
 
-def likeness(means: NDArray[np.float32], camera: NDArray[np.int64], settings: GallerySettings) -> Floats:
-    """(N, N) centred likeness of N tracklets by their mean embeddings (N, D), normalised, or zero where unknown.
+def likeness(
+    means: NDArray[np.float32],
+    camera: NDArray[np.int64],
+    settings: GallerySettings,
+    rows: NDArray[np.intp] | None = None,
+) -> Floats:
+    """(T, N) centred likeness of `rows`, or of all, with N tracklets by their mean embeddings (N, D), normalised, or
+    zero where unknown.
 
     NaN where either has none. Rounded, so that the last bits, which depend on the number of rows, decide nothing.
     """
-    cosine = np.asarray(means @ means.T, np.float64)
+    rows = np.arange(len(means)) if rows is None else rows
     described = np.einsum("nd,nd->n", means, means) > 0.5
-    known = described[:, None] & described[None]
-    counted = known & ~np.eye(len(means), dtype=np.bool_)
+    place, usual, both = _usual(means.astype(np.float64), described, camera, settings)
+    cosine = np.asarray(means[rows] @ means.T, np.float64)
+    centred = cosine - usual[rows][:, place] - usual[:, place[rows]].T + both[place[rows]][:, place]
+    return np.asarray(np.where(described[rows, None] & described[None], np.round(centred, 4), np.nan))
+
+
+def _usual(
+    means: Floats, described: Flags, camera: NDArray[np.int64], settings: GallerySettings
+) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """(N,) which of C cameras; (N, C) cosine that each has with a camera's others; (C, C) that of two cameras' people.
+
+    The mean cosine with many is the cosine with their sum: no pair is looked at.
+    """
     cameras, place = np.unique(camera, return_inverse=True)
-    belongs = (place[:, None] == np.arange(len(cameras))[None]).astype(np.float64)
-    sums = np.where(counted, cosine, 0.0) @ belongs + settings.usual_likeness * _PRIOR_PAIRS
-    usual = sums / (counted.astype(np.float64) @ belongs + _PRIOR_PAIRS)
-    members = np.maximum(belongs[described].sum(axis=0), 1.0)
-    between = belongs[described].T @ usual[described] / members[:, None]
+    belongs = (place[:, None] == np.arange(len(cameras))[None]) & described[:, None]
+    sums = means @ (belongs.T.astype(np.float64) @ means).T
+    itself = np.einsum("nd,nd->n", means, means)
+    sums = sums - np.where(belongs, itself[:, None], 0.0) + settings.usual_likeness * _PRIOR_PAIRS
+    others = belongs.sum(axis=0)[None] - belongs.astype(np.int64)
+    usual = sums / (others + _PRIOR_PAIRS)
+    members = np.maximum(belongs.sum(axis=0), 1)
+    between = belongs.T.astype(np.float64) @ usual / members[:, None]
     between = np.where(between > 0, between, settings.usual_likeness)
-    both = 0.5 * (between + between.T)
-    centred = cosine - usual[:, place] - usual[:, place].T + both[place][:, place]
-    return np.asarray(np.where(known, np.round(centred, 4), np.nan))
+    return place, usual, 0.5 * (between + between.T)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retail_ray.core.event_time import Tick
 from retail_ray.identity.association import Evidence
+from retail_ray.identity.contradictions import Agreement, Contradictions
 from retail_ray.identity.entrances import Entrance, birth_cost
 from retail_ray.identity.evidence import Floats
 from retail_ray.identity.looks import LooksModel, likeness
@@ -24,9 +25,10 @@ _CERTAIN_NATS, _CERTAIN_TICKS = 5.0, 5
 class Memory:
     """Tracklets by key, in the order of their first sight, which is the order of rows in every array here."""
 
-    def __init__(self, settings: GallerySettings, entrances: Sequence[Entrance]) -> None:
+    def __init__(self, settings: GallerySettings, entrances: Sequence[Entrance], cameras: int) -> None:
         self._settings, self._entrances = settings, tuple(entrances)
-        self._pairs = PairTable(settings)
+        self._pairs = PairTable(settings, cameras)
+        self._contradictions = Contradictions(settings, cameras)
         self._row: dict[Key, int] = {}
         self._learnt: set[Key] = set()
         self._floor_cells: set[tuple[int, int]] = set()
@@ -36,7 +38,7 @@ class Memory:
 
     def observe(self, tick: Tick) -> list[Tracklet]:
         """Take in a tick's places, not its looks; the tracklets that are new."""
-        new, rows, until_us, places = [], [], [], []
+        new, rows, until_us, places, seen_keys = [], [], [], [], []
         for camera, local_id, first_us, last_us, place in sightings(tick):
             tracklet = self.tracklets.get((camera, local_id))
             if tracklet is None:
@@ -45,14 +47,28 @@ class Memory:
                 new.append(tracklet)
             tracklet.last_us = last_us
             rows.append(self._row[tracklet.key])
+            seen_keys.append(tracklet.key)
             until_us.append(last_us)
             places.append(place)
         if rows:
             seen = np.array(places, np.float64)
             self._pairs.see(np.array(rows, np.intp), np.array(until_us, np.int64), seen)
+            keys = np.array(seen_keys, np.int64)
+            self._contradictions.see(keys[:, 0], keys[:, 1], seen)
             walked = seen[np.isfinite(seen[:, 1]), 1:3]
             self._floor_cells.update(map(tuple, np.floor(walked).astype(np.int64).tolist()))
         return new
+
+    def judge_cameras(self) -> list[Agreement]:
+        """Cameras that contradict the others are doubted from now on; those whose doubt begins or ends."""
+        changed = self._contradictions.judge()
+        if changed:
+            self._pairs.doubt(self._contradictions.doubted)
+        return changed
+
+    def agreements(self) -> list[Agreement]:
+        """How each camera agrees with the others, in the order of their numbers."""
+        return self._contradictions.of_all()
 
     def rows(self, tracklets: Iterable[Tracklet]) -> Rows:
         return np.array([self._row[tracklet.key] for tracklet in tracklets], np.intp)
@@ -66,13 +82,15 @@ class Memory:
         return np.array([-1 if t.person is None else t.person for t in self.in_rows()], np.int64)
 
     def first_places(self, rows: Rows) -> Floats:
-        """(T, 6) as `Place`."""
-        return self._pairs.first[rows]
+        """(T, 6) as `Place`; unknown where the camera is doubted."""
+        return np.where(self._pairs.is_doubted(rows)[:, None], np.nan, self._pairs.first[rows])
 
     def ends(self, tracklet: Tracklet) -> tuple[Place, Place]:
-        """First and last place."""
-        row = self._row[tracklet.key]
-        first, last = (tuple(places[row].tolist()) for places in (self._pairs.first, self._pairs.last))
+        """First and last place; unknown where the camera is doubted."""
+        row = self.rows([tracklet])
+        unknown = self._pairs.is_doubted(row)[0]
+        ends = (np.where(unknown, np.nan, places[row[0]]) for places in (self._pairs.first, self._pairs.last))
+        first, last = (tuple(place.tolist()) for place in ends)
         return first, last
 
     def area_m2(self) -> float:
@@ -84,11 +102,12 @@ class Memory:
         gap_s, way, fast = self._pairs.turns(rows, self.area_m2())
         itself = rows[:, None] == np.arange(len(self._pairs))[None]
         first_us = self._pairs.first_us
-        birth = birth_cost(self._entrances, self._pairs.first, self.opened_us, first_us, self._settings)
+        first = self.first_places(np.arange(len(self._pairs)))
+        birth = birth_cost(self._entrances, first, self.opened_us, first_us, self._settings)
         return Evidence(
             fast & ~itself,
             np.where(itself, 0.0, self._pairs.floor_evidence(rows)),
-            np.where(itself, np.nan, self.looks.evidence(self._likeness()[rows])),
+            np.where(itself, np.nan, self.looks.evidence(self._likeness(rows))),
             np.where(itself, np.inf, gap_s),
             np.where(itself, 0.0, way),
             (first_us[rows], first_us),
@@ -107,7 +126,7 @@ class Memory:
         at_once = (first_us[:, None] <= last_us[None]) & (first_us[None] <= last_us[:, None])
         together = self._pairs.floor_evidence(np.arange(len(everybody))) >= _CERTAIN_NATS
         one = ~same_camera & together & (self._pairs.ticks >= _CERTAIN_TICKS)
-        self.looks.learn(self._likeness(), fresh & one, fresh & same_camera & at_once)
+        self.looks.learn(self._likeness(np.arange(len(everybody))), fresh & one, fresh & same_camera & at_once)
         self._learnt |= {tracklet.key for tracklet in everybody if tracklet.appearance is not None}
 
     def keep(self, keys: Collection[Key]) -> None:
@@ -132,22 +151,24 @@ class Memory:
             list(self.tracklets.values()),
             (self.looks.same, self.looks.different, self.looks.version),
             (sorted(self._learnt), sorted(self._floor_cells), self.opened_us),
+            self._contradictions.state(),
         )
 
     def restore(self, state: Sequence[Any]) -> None:
-        pairs, keys, tracklets, looks, rest = state
+        pairs, keys, tracklets, looks, rest, contradictions = state
         self._pairs.restore(pairs)
+        self._contradictions.restore(contradictions)
         self._row = {key: row for row, key in enumerate(keys)}
         self.tracklets = {tracklet.key: tracklet for tracklet in tracklets}
         self.looks = LooksModel(self._settings, *looks)
         learnt, cells, self.opened_us = rest
         self._learnt, self._floor_cells = set(learnt), set(cells)
 
-    def _likeness(self) -> Floats:
+    def _likeness(self, rows: Rows) -> Floats:
         means = [tracklet.mean() for tracklet in self.in_rows()]
         dimension = next((len(mean) for mean in means if mean is not None), 1)
         filled = np.zeros((len(means), dimension), np.float32)
         for row, mean in enumerate(means):
             if mean is not None:
                 filled[row] = mean
-        return likeness(filled, self._pairs.camera, self._settings)
+        return likeness(filled, self._pairs.camera, self._settings, rows)

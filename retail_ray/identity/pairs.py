@@ -21,11 +21,12 @@ class PairTable:
 
     camera, first_us, last_us: (N,) int64. first, last: (N, 6) places (time_us, x_m, y_m, xx, xy, yy), NaN where
     unknown. floor: (N, N) float32, sum of the ticks' evidence between cameras. ticks: (N, N) int32, how many were
-    compared; within one camera, how many both were seen in.
+    compared; within one camera, how many both were seen in. Of doubted cameras the floor says nothing about others.
     """
 
-    def __init__(self, settings: GallerySettings) -> None:
+    def __init__(self, settings: GallerySettings, cameras: int) -> None:
         self._settings = settings
+        self._doubted = np.zeros(cameras, np.bool_)
         self._count = 0
         self._allocate(_FIRST_CAPACITY)
 
@@ -55,6 +56,18 @@ class PairTable:
     @property
     def ticks(self) -> NDArray[np.int32]:
         return self._ticks[: self._count, : self._count]
+
+    def doubt(self, cameras: Flags) -> None:
+        """(C,) cameras that are doubted from now on. What was said while one was is forgotten when it no longer is."""
+        cleared = (self._doubted & ~cameras)[self.camera]
+        across = (cleared[:, None] | cleared[None]) & (self.camera[:, None] != self.camera[None])
+        self._floor[: self._count, : self._count][across] = 0
+        self._ticks[: self._count, : self._count][across] = 0
+        self._doubted = cameras.copy()
+
+    def is_doubted(self, rows: Rows) -> Flags:
+        """(T,) whether their cameras are doubted."""
+        return np.asarray(self._doubted[self._camera[rows]])
 
     def add(self, camera: int, first_us: int) -> int:
         """A new row at the end; gives its number."""
@@ -102,6 +115,7 @@ class PairTable:
         worth = np.where(count > 0, 1.0 + self._settings.tick_weight * np.maximum(count - 1, 0), 0.0)
         low, high = -self._settings.floor_doubt, self._settings.floor_limit
         across = np.clip(mean * worth, low, high)
+        across = np.where(self._comparable(rows), across, 0.0)
         same_camera = self.camera[rows, None] == self.camera[None]
         at_once = -np.minimum(self._settings.concurrent_cost * count, self._settings.concurrent_limit)
         return np.asarray(np.round(np.where(same_camera, at_once, across), 4), np.float64)
@@ -113,26 +127,32 @@ class PairTable:
             ours_later, self.first_us[rows, None] - self.last_us[None], self.first_us[None] - self.last_us[rows, None]
         )
         gap_s = np.maximum(gap_us, 0) / US_PER_S
-        begin = np.where(ours_later[..., None], self.first[rows, None], self.first[None])
-        end = np.where(ours_later[..., None], self.last[None], self.last[rows, None])
-        offset = begin[..., 1:3] - end[..., 1:3]
-        distance_m = np.hypot(offset[..., 0], offset[..., 1])
-        variance_m2 = 0.5 * (begin[..., 3] + begin[..., 5] + end[..., 3] + end[..., 5])
-        known = np.isfinite(distance_m) & (gap_s > 0)
-        way = np.where(known, in_turn(gap_s, distance_m, variance_m2, area_m2, self._settings), 0.0)
-        fast = known & too_fast(
-            gap_s, np.where(known, distance_m, 0.0), np.where(known, variance_m2, 0.0), self._settings
-        )
-        return np.asarray(gap_s, np.float64), np.asarray(np.round(way, 4), np.float64), fast
+        first, last = (np.column_stack([p[:, 1:3], 0.5 * (p[:, 3] + p[:, 5])]) for p in (self.first, self.last))
+        begin = [np.where(ours_later, first[rows, k, None], first[None, :, k]) for k in range(3)]
+        end = [np.where(ours_later, last[None, :, k], last[rows, k, None]) for k in range(3)]
+        distance_m = np.hypot(begin[0] - end[0], begin[1] - end[1])
+        known = np.isfinite(distance_m) & (gap_s > 0) & self._comparable(rows)
+        between = gap_s[known], distance_m[known], (begin[2] + end[2])[known]
+        way, fast = np.zeros(known.shape), np.zeros(known.shape, np.bool_)
+        way[known] = np.round(in_turn(*between, area_m2, self._settings), 4)
+        fast[known] = too_fast(*between, self._settings)
+        return np.asarray(gap_s, np.float64), way, fast
+
+    def _comparable(self, rows: Rows) -> Flags:
+        """(T, N) whether places of both may be compared: of one camera, or of two that are trusted."""
+        trusted = ~self._doubted[self.camera]
+        both = trusted[rows, None] & trusted[None]
+        return np.asarray(both | (self.camera[rows, None] == self.camera[None]))
 
     def state(self) -> tuple[Any, ...]:
         count = self._count
         columns = (self._camera[:count], self._spans[:count], self._places[:count])
         matrices = (self._floor[:count, :count], self._ticks[:count, :count])
-        return count, *(array.tobytes() for array in (*columns, *matrices))
+        return count, *(array.tobytes() for array in (self._doubted, *columns, *matrices))
 
     def restore(self, state: Sequence[Any]) -> None:
-        count, camera, spans, places, floor, ticks = state
+        count, doubted, camera, spans, places, floor, ticks = state
+        self._doubted = np.frombuffer(doubted, np.bool_)
         self._allocate(max(_FIRST_CAPACITY, 2 * count))
         self._count = count
         self._camera[:count] = np.frombuffer(camera, np.int64)

@@ -27,6 +27,8 @@ class GallerySettings:
     """A tracklet unseen for so long is decided with what is known."""
     memory_s: float = 120.0
     """How long ended tracklets are compared in full; later a person is known by looks and last place."""
+    memory_tracklets: int = 2500
+    """Most tracklets that are compared in full: in a crowd the oldest ended ones leave sooner."""
     revise_s: float = 5.0
     """Event time between two searches for links to correct."""
     revise_margin: float = 1.0
@@ -76,6 +78,11 @@ class GallerySettings:
     calibrate_s: float = 30.0
     """Event time between two measurements of the site's own likeness."""
 
+    doubt_share: float = 0.12
+    """A camera is doubted when fewer of its sightings in motion have a partner in the cameras that look there."""
+    doubt_after: float = 100.0
+    """Sightings that must be owed a partner before a camera is judged."""
+
     prototypes: int = 10
     """Embeddings kept per tracklet beside its mean."""
     prototype_similarity: float = 0.9
@@ -91,12 +98,30 @@ class GallerySettings:
             value = getattr(self, name)
             if isinstance(value, int | float) and not value >= 0:
                 raise ConfigError(f"gallery: {name} must not be negative, found {value}")
-        for name in ("tick_s", "faiss_threads", "search_neighbours", "revise_s", "false_merge_budget"):
+        for name in (
+            "tick_s",
+            "faiss_threads",
+            "search_neighbours",
+            "revise_s",
+            "false_merge_budget",
+            "memory_tracklets",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"gallery: {name} must be above zero, found {getattr(self, name)}")
         for name in ("same_looks", "different_looks"):
             if not getattr(self, name)[1] > 0:
                 raise ConfigError(f"gallery: {name} needs a deviation above zero, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraAgreement:
+    """Sightings in motion of one camera that another one should have seen, and those that it has seen; old ones are
+    forgotten. contradiction: in words, empty while the camera is trusted."""
+
+    camera_id: str
+    owed: float
+    agreed: float
+    contradiction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +139,4 @@ class GalleryLive:
     waiting: int
     counts: BufferCounts
     calibration: int = 0
+    agreement: tuple[CameraAgreement, ...] = ()

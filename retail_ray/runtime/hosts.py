@@ -58,6 +58,7 @@ class GalleryHost:
         if close.next_end_us is None:
             self._events += self._gallery.finish(close.end_us)
         entries = self._stage.write_records("identity_events", self._events, close.epoch)
+        entries += self._stage.write_records("alerts", self._gallery.take_alerts(), close.epoch)
         state = pack_state((self._gallery.state(), self._uniforms.log_odds))
         entries.append(self._stage.write_state(close.epoch, state))
         self._events = []

@@ -55,12 +55,20 @@ class RayLiveState:
             (live, statuses), people = ray.get([site.live.remote(), gallery.live.remote()], timeout=LIVE_TIMEOUT_S)
         except (RayError, TimeoutError):
             return None
+        contradictions = {one.camera_id: one.contradiction for one in people.agreement}
         return LiveSnapshot(
             time_us=live.worked_until_us if live.worked_until_us > 0 else wall_clock_us(),
             people_now=people.present,
             session_id=people.session_id or "",
             cameras=tuple(
-                LiveCamera(s.camera_id, s.state, s.last_frame_us, s.frames, s.dropped, s.detail or s.view)
+                LiveCamera(
+                    s.camera_id,
+                    s.state,
+                    s.last_frame_us,
+                    s.frames,
+                    s.dropped,
+                    s.detail or s.view or contradictions.get(s.camera_id, ""),
+                )
                 for s in statuses
             ),
             set_aside=people.counts,

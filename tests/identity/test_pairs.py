@@ -15,7 +15,7 @@ S = 1_000_000
 
 def filled(rows: int = 90, ticks: int = 6, seed: int = 2) -> tuple[PairTable, list[tuple[np.ndarray, np.ndarray]]]:
     rng = np.random.default_rng(seed)
-    table, seen = PairTable(SETTINGS), []
+    table, seen = PairTable(SETTINGS, 3), []
     for row in range(rows):
         assert table.add(row % 3, 0) == row
     for tick in range(ticks):
@@ -44,7 +44,7 @@ def test_evidence_is_that_of_the_ticks_in_which_both_were_placed() -> None:
 
 
 def test_one_camera_that_sees_both_says_two_people_even_where_places_are_unknown() -> None:
-    table = PairTable(SETTINGS)
+    table = PairTable(SETTINGS, 3)
     nowhere = np.full((2, 6), np.nan)
     for _ in range(2):
         table.add(0, 0)
@@ -57,7 +57,7 @@ def test_forgetting_and_a_restart_leave_the_others_as_they_were() -> None:
     table, _ = filled()
     before = table.floor_evidence(np.arange(90))
     ways = table.turns(np.arange(90), 50.0)
-    again = PairTable(SETTINGS)
+    again = PairTable(SETTINGS, 3)
     again.restore(table.state())
     kept = np.arange(1, 90, 2)
     for one in (table, again):
