@@ -17,8 +17,10 @@ from retail_ray.analyst.store import Store, read_store, require_known
 from retail_ray.core.errors import QueryError
 from retail_ray.core.time import from_us
 from retail_ray.lake import queries
-from retail_ray.lake.headcount import STAFF_FROM, headcount
+from retail_ray.lake.dwell import zone_summary
+from retail_ray.lake.headcount import headcount
 from retail_ray.lake.questions import Coverage, Grain, Question, coverage
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.sql_guard import check_select
 from retail_ray.lake.views import Lake, open_lake
 from retail_ray.lake.visitors import unique_visitors
@@ -118,7 +120,7 @@ class StoreLake:
         _one_of("by", by, ("zone", "stay"))
         zones = (name,) if name is not None else tuple(entry.id for entry in self.store.zones)
         question = self.question(when)
-        rows = [asdict(found) for found in queries.zone_summary(self._lake, question, zones)]
+        rows = [asdict(found) for found in zone_summary(self._lake, question, zones)]
         counts = dict.fromkeys(("visits", "censored", "people"), _INT)
         lengths = ("median_dwell_s", "p90_dwell_s", "survival_median_dwell_s", "survival_p90_dwell_s")
         return self._answer(

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from retail_ray.core.errors import QueryError
 from retail_ray.core.time import US_PER_MINUTE, from_us, minute_of
-from retail_ray.lake.headcount import STAFF_FROM
 from retail_ray.lake.metric_sources import OUTSIDE, SOURCES
 from retail_ray.lake.metric_types import COLUMNS_OF, TIME_GROUPS, Group, Metric, Staff
 from retail_ray.lake.metrics import metric
 from retail_ray.lake.questions import Grain, Question, bucket_shares, bucket_starts, coverage
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.survival import survival_tables
 from retail_ray.lake.views import Lake
 from retail_ray.lake.visitors import unique_visitors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from retail_ray.lake.headcount import STAFF_FROM
 from retail_ray.lake.questions import Grain, Question, bucket_shares, bucket_starts, coverage
+from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.views import Lake
 
 _VISITS: Final = """
