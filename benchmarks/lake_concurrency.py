@@ -50,10 +50,13 @@ KEPT_DAYS: Final = 3
 GRACE_S: Final = 1.0
 
 
-def run_together(folder: Path, seconds: float, readers: int) -> dict[str, Any]:
-    """Counts of epochs, merges, removed days, answers, failures and wrong answers, and whether the lake is sound."""
+def run_together(folder: Path, seconds: float, readers: int, least_epochs: int = 0) -> dict[str, Any]:
+    """Counts of epochs, merges, removed days, answers, failures and wrong answers, and whether the lake is sound.
+
+    least_epochs: go on behind `seconds` until each writer has published so many.
+    """
     context = multiprocessing.get_context("spawn")
-    shared = _Shared(context, 2 + readers + len(WRITERS))
+    shared = _Shared(context, 2 + readers + len(WRITERS), least_epochs)
     for writer in WRITERS:
         spans = (CameraSpan(writer, START_US, None),)
         begin_run(folder, RunRecord(f"run{writer}", SITE, "c1", "benchmark", spans, START_US))
@@ -93,11 +96,15 @@ def run_together(folder: Path, seconds: float, readers: int) -> dict[str, Any]:
 class _Shared:
     """What the processes know of each other: epochs begun and published by each writer."""
 
-    def __init__(self, context: SpawnContext, parties: int) -> None:
+    def __init__(self, context: SpawnContext, parties: int, least_epochs: int) -> None:
+        self.least_epochs = least_epochs
         self.begun = context.Array("q", [1] * len(WRITERS))
         self.published = context.Array("q", [1] * len(WRITERS))
         self.ready = context.Barrier(parties)
         self.results: Any = context.Queue()
+
+    def goes_on(self, end_s: float) -> bool:
+        return time.monotonic() < end_s or min(self.published[:]) <= self.least_epochs
 
 
 def _publish(folder: Path, writer: str, epoch: int) -> None:
@@ -123,7 +130,7 @@ def _publish(folder: Path, writer: str, epoch: int) -> None:
 def _write(shared: _Shared, folder: Path, number: int, seconds: float) -> None:
     shared.ready.wait()
     end_s, epoch = time.monotonic() + seconds, 1
-    while time.monotonic() < end_s:
+    while shared.goes_on(end_s):
         if epoch > min(shared.published[:]) + EPOCHS_A_DAY // 4:  # no writer falls days behind the other
             time.sleep(0.001)
             continue
@@ -138,7 +145,7 @@ def _maintain(shared: _Shared, folder: Path, seconds: float) -> None:
     counts, problems = Counter[str](), list[str]()
     shared.ready.wait()
     end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
+    while shared.goes_on(end_s):
         with maintenance(folder):
             done = compact(folder, merges(folder, open_day_files=8))
             gone = expired(folder, {"detections": KEPT_DAYS})
@@ -156,7 +163,7 @@ def _read(shared: _Shared, folder: Path, seconds: float) -> None:
     with open_lake(folder, threads=1) as lake:
         shared.ready.wait()
         end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
+        while shared.goes_on(end_s):
             published = shared.published[:]
             least = 2 * sum(published)
             counts["answers"] += 2
@@ -196,7 +203,7 @@ def _read_plainly(shared: _Shared, folder: Path, seconds: float) -> None:
     counts = Counter[str]()
     shared.ready.wait()
     end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
+    while shared.goes_on(end_s):
         least = 2 * sum(shared.published[:])
         counts["plain_answers"] += 1
         try:

@@ -23,7 +23,7 @@ class AlertsQuery(PageQuery):
     status: Literal["open", "cleared", "ended"] | None = Field(
         None, description="`open`: still open now; `ended`: its run is over without a clearing."
     )
-    severity: Literal["info", "warning", "critical"] | None = None
+    severity: Literal["info", "warning", "critical"] | None = Field(None, description="Alerts of this severity alone.")
 
 
 class _Body(BaseModel):

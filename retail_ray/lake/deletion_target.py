@@ -32,6 +32,9 @@ _SPANS: Final = {
     "queue_visits": ("join_time", "leave_time"),
     "journeys": ("enter_time", "exit_time"),
     "alerts": ("time", "time"),
+    "occupancy_corrections": ("time", "time"),
+    "transactions": ("time", "time"),
+    "conversions": ("time", "time"),
 }
 _SUMS_US: Final = {"occupancy": US_PER_MINUTE, "queue_metrics": US_PER_MINUTE, "heat": _HOUR_US}
 SUMS: Final = tuple(_SUMS_US)
@@ -68,9 +71,11 @@ class Target:
         """(N,) whether each row goes."""
         goes = np.zeros(len(data), bool)
         names = data.column_names
-        if "local_id" in names:
+        if "visit_run_id" in names:
+            goes |= self._of_visits(data)
+        elif "local_id" in names:
             goes |= _of_tracklets(data, self.tracklets.get(run_id, {}))
-        if "identity_id" in names and (self.interval is None or table == "journeys"):
+        if "identity_id" in names and "visit_run_id" not in names and (self.interval is None or table == "journeys"):
             goes |= _of_identities(data, self.identities.get(run_id, [])) & self._touched(table, data)
         if self.interval is not None:
             goes |= self._in_interval(table, data, self.interval)
@@ -98,6 +103,15 @@ class Target:
             {run: [(session, number) for session, number in pairs] for run, pairs in content["identities"].items()},
             None if interval is None else Interval(**interval),
         )
+
+    def _of_visits(self, data: pa.Table) -> Mask:
+        """Rows about stays of other runs than the one that wrote them."""
+        goes, of_run = np.zeros(len(data), bool), _text(data, "visit_run_id")
+        for run_id in self.tracklets.keys() | self.identities.keys():
+            mine = _of_tracklets(data, self.tracklets.get(run_id, {}))
+            mine |= _of_identities(data, self.identities.get(run_id, [])) & (self.interval is None)
+            goes |= mine & (of_run == run_id)
+        return goes
 
     def _touched(self, table: str, data: pa.Table) -> Mask:
         if self.interval is None:

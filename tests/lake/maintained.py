@@ -16,11 +16,21 @@ from retail_ray.core.records import (
     DetectionRows,
     IdentityEvent,
     LineCrossing,
+    OccupancyCorrection,
     OccupancyRow,
     TrackletRow,
     ZoneVisit,
 )
-from retail_ray.core.retail_records import Alert, HeatCell, Journey, JourneyStay, QueueMinute, QueueVisit
+from retail_ray.core.retail_records import (
+    Alert,
+    Conversion,
+    HeatCell,
+    Journey,
+    JourneyStay,
+    QueueMinute,
+    QueueVisit,
+    Transaction,
+)
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay
 from retail_ray.lake.codecs import RowContext, SiteRow
 from retail_ray.lake.epochs import FileEntry, Stage, publish
@@ -103,6 +113,27 @@ def stage_epoch(root: Path, epoch: int, run_id: str = "r1") -> list[FileEntry]:
                 "pos",
                 None,
                 0.1,
+                epoch,
+            )
+        ],
+        "occupancy_corrections": [OccupancyCorrection(at, "seen_inside", who, who + 1)],
+        "transactions": [Transaction(at + 6 * US_PER_S, "one", f"t{who}", 3.5, "EUR")],
+        "conversions": [
+            Conversion(
+                at + 6 * US_PER_S,
+                at + 5 * US_PER_S,
+                "one",
+                f"t{who}",
+                1.0,
+                0.1,
+                run_id,
+                "one",
+                "till",
+                who,
+                session,
+                who,
+                at,
+                at + 9 * US_PER_S,
                 epoch,
             )
         ],

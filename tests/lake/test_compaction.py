@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -145,8 +146,8 @@ def test_a_reader_is_undisturbed_by_an_exchange_at_any_moment(tmp_path: Path, mo
     with open_lake(tmp_path) as lake:
         refresh, left = lake._refresh, [1]
 
-        def disturbed() -> None:
-            refresh()
+        def disturbed(tables: Iterable[str]) -> None:
+            refresh(tables)
             if left:
                 left.pop()
                 compacted(tmp_path)

@@ -134,6 +134,9 @@ def test_an_interval_goes_with_its_sums_and_coverage_says_so(tmp_path: Path) -> 
         "queue_metrics": 1,
         "heat": EPOCHS_A_DAY,  # their hour
         "journeys": 1,
+        "occupancy_corrections": 1,
+        "transactions": 1,
+        "conversions": 1,
         "alerts": 1,
         "coverage": 0,
         "sites": 0,
@@ -173,6 +176,7 @@ def test_a_dry_run_says_what_would_go(tmp_path: Path) -> None:
         "line_crossings": 1,
         "zone_visits": 1,
         "queue_visits": 1,
+        "conversions": 1,
         "journeys": 1,
     }
     assert files(tmp_path) == names

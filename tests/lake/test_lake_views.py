@@ -225,7 +225,14 @@ def test_a_user_gets_answers(tmp_path: Path) -> None:
     many = user_sql(tmp_path, "FROM line_crossings", max_rows=10)
     assert (len(many.rows), many.truncated) == (10, True)
     tables = {row[0] for row in user_sql(tmp_path, "SHOW TABLES").rows}
-    views = {"journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
+    views = {
+        "journey_versions",
+        "tracklet_identity",
+        "tracklet_identity_emitted",
+        "detections_identity",
+        "conversion_versions",
+        "journey_conversions",
+    }
     assert tables == {*TABLES, *views, *(f"{table}_all" for table in RECOUNTABLE), "versions_in_force"}
     assert user_sql(tmp_path, "DESCRIBE coverage").rows[0][0] == "site_id"
 

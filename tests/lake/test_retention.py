@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,8 @@ def test_a_reader_that_was_listing_asks_again(tmp_path: Path, monkeypatch: pytes
     with open_lake(tmp_path) as lake:
         refresh, left = lake._refresh, [1]
 
-        def disturbed() -> None:
-            refresh()
+        def disturbed(tables: Iterable[str]) -> None:
+            refresh(tables)
             if left:
                 left.pop()
                 retained(tmp_path)
