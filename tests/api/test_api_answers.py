@@ -347,6 +347,7 @@ def test_openapi_is_true(live_client: TestClient, empty_client: TestClient) -> N
     assert set(document["paths"]) == {
         "/healthz", "/readyz", "/v1/site", "/v1/stats", "/v1/footfall", "/v1/zones", "/v1/zones/{zone_id}/visits",
         "/v1/tracks", "/v1/journeys", "/v1/visitors", "/v1/cameras", "/v1/reset-daily",
+        "/v1/metrics", "/v1/metrics/{metric_id}",
     }  # fmt: skip
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -356,7 +357,7 @@ def test_openapi_is_true(live_client: TestClient, empty_client: TestClient) -> N
                 assert parameter["description"], (path, parameter["name"])
             for client in (live_client, empty_client):
                 for zone in ("checkout", "nowhere"):
-                    address = path.replace("{zone_id}", zone)
+                    address = path.replace("{zone_id}", zone).replace("{metric_id}", "dwell")
                     for query in ("", "?from=2026-03-01&to=2026-03-01", "?from=x", "?nonsense=1"):
                         validate(document, path, method, client.request(method, address + query))
     assert "HTTPValidationError" not in str(document)

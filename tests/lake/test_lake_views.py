@@ -225,6 +225,7 @@ def test_a_user_gets_answers(tmp_path: Path) -> None:
     assert (len(many.rows), many.truncated) == (10, True)
     tables = {row[0] for row in user_sql(tmp_path, "SHOW TABLES").rows}
     views = {"journey_versions", "tracklet_identity", "tracklet_identity_emitted", "detections_identity"}
+    views |= {"conversion_versions", "journey_conversions"}
     assert tables == {*TABLES, *views}
     assert user_sql(tmp_path, "DESCRIBE coverage").rows[0][0] == "site_id"
 
