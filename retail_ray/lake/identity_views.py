@@ -87,3 +87,8 @@ def identities_on(days: str) -> str:
 def journeys_view(columns: list[str]) -> str:
     """`journeys`: of each identity and business day the rows of the newest version; all stand in journey_versions."""
     return f"CREATE OR REPLACE VIEW journeys AS SELECT {', '.join(columns)}, date {_NEWEST_JOURNEYS}"
+
+
+def identities_within(days: str) -> str:
+    """The rows of tracklet_identity that decisions of some business days give. days: a condition on `date`."""
+    return _RESOLVED.format(known=days)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from retail_ray.lake.conversion_views import journey_conversions
+from retail_ray.lake.identity_views import identities_within
 from retail_ray.lake.metric_types import SourceName
 
 PASSAGE_GAP_S: Final = 60
@@ -16,15 +18,23 @@ DOOR_S: Final = 10
 _IN_SITE: Final = """site_id = $site AND date BETWEEN $first_day AND $last_day
       AND {time} >= make_timestamptz($start_us) AND {time} < make_timestamptz($end_us)"""
 _IN_INTERVAL: Final = f"{_IN_SITE} AND ($camera IS NULL OR camera_id = $camera)"
-_RESOLVED: Final = "LEFT JOIN tracklet_identity USING (site_id, run_id, camera_id, local_id)"
+_RESOLVED: Final = "LEFT JOIN identified USING (site_id, run_id, camera_id, local_id)"
 _AROUND: Final = "site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1"
 _WHO: Final = "coalesce(session_id || '/' || identity_id, camera_id || '#' || local_id)"
+
+IDENTIFIED: Final = f"identified AS ({identities_within(_AROUND)})"
+"""Identities of the tracklets of these days; the view tracklet_identity would resolve all days."""
 
 _STAFF: Final = f"""staff_people AS (
     SELECT DISTINCT run_id, session_id, identity_id FROM journeys
     WHERE {_AROUND} AND staff_probability >= $staff_from AND identity_id IS NOT NULL
 )"""
 _NO_STAFF: Final = "ANTI JOIN staff_people USING (run_id, session_id, identity_id)"
+
+_QUEUERS: Final = """(
+            SELECT q.* EXCLUDE (session_id, identity_id), coalesce(q.session_id, i.session_id) AS session_id,
+                   coalesce(q.identity_id, i.identity_id) AS identity_id
+            FROM queue_visits q LEFT JOIN identified i USING (site_id, run_id, camera_id, local_id))"""
 
 OUTSIDE: Final = """outside AS (
     SELECT DISTINCT config_version, json_extract_string(zone, '$.id') AS zone_id
@@ -51,8 +61,8 @@ _VISITS: Final = (
 class Source:
     """tables: common table expressions before `rows`. of_people: staff is known by identities, else by visits.
 
-    Marks in both: {people} joins identities where staff is left out, {resolved} in any case, {known_people} leaves out
-    staff where identities are joined already, {only_visitors} visits of staff.
+    Marks in both: {people} joins identities where staff is left out, {resolved} in any case, {queue_visits} is
+    that table, {only_visitors} leaves out visits of staff.
     """
 
     rows: str
@@ -61,16 +71,16 @@ class Source:
 
     def parts(self, *, without_staff: bool) -> tuple[list[str], str]:
         """Common table expressions and rows, with or without staff."""
-        people = f"{_RESOLVED} {_NO_STAFF}" if without_staff else ""
+        visitors = f"{_RESOLVED} {_NO_STAFF}"
         fill = {
-            "{people}": people,
-            "{resolved}": f"{_RESOLVED} {_NO_STAFF if without_staff else ''}",
-            "{known_people}": _NO_STAFF if without_staff else "",
+            "{people}": visitors if without_staff else "",
+            "{resolved}": visitors if without_staff else _RESOLVED,
+            "{queue_visits}": f"{_QUEUERS} {_NO_STAFF}" if without_staff else "queue_visits",
             "{only_visitors}": "WHERE NOT staff" if without_staff else "",
         }
         tables, rows = [*self.tables], self.rows
         if without_staff and self.of_people:
-            tables.insert(0, _STAFF)
+            tables = [_STAFF, *([] if IDENTIFIED in tables else [IDENTIFIED]), *tables]
         for mark, text in fill.items():
             tables = [table.replace(mark, text) for table in tables]
             rows = rows.replace(mark, text)
@@ -78,6 +88,7 @@ class Source:
 
 
 _DOOR_TABLES: Final = (
+    IDENTIFIED,
     OUTSIDE,
     f"""crossed AS (
     SELECT epoch_us(time) AS at_us, run_id, {_WHO} AS who, direction
@@ -109,6 +120,8 @@ _DOOR_TABLES: Final = (
 )""",
 )
 _SALES_TABLES: Final = (
+    IDENTIFIED,
+    f"bought AS ({journey_conversions(_AROUND, 'identified')})",
     _VISITS,
     "sold_days AS (SELECT DISTINCT date FROM conversions WHERE site_id = $site)",
     """visited AS (
@@ -116,7 +129,7 @@ _SALES_TABLES: Final = (
            CASE WHEN sold_days.date IS NOT NULL THEN 'pos' WHEN converted_now IS NOT NULL THEN 'zone_inferred'
                 ELSE 'unknown' END AS conversion_source, staff
     FROM judged
-    LEFT JOIN (SELECT site_id, run_id, journey_id, date, converted AS converted_now FROM journey_conversions)
+    LEFT JOIN (SELECT site_id, run_id, journey_id, date, converted AS converted_now FROM bought)
         USING (site_id, run_id, journey_id, date)
     LEFT JOIN sold_days USING (date)
 )""",
@@ -152,10 +165,7 @@ SOURCES: Final[dict[SourceName, Source]] = {
     "queue_visits": Source(
         f"""SELECT epoch_us(join_time) AS at_us, lane_id, wait_s, service_s, outcome,
                service_time IS NOT NULL AS service_began
-        FROM (SELECT q.* EXCLUDE (session_id, identity_id), coalesce(q.session_id, i.session_id) AS session_id,
-                     coalesce(q.identity_id, i.identity_id) AS identity_id
-              FROM queue_visits q LEFT JOIN tracklet_identity i USING (site_id, run_id, camera_id, local_id))
-        {{known_people}} WHERE {_IN_INTERVAL.format(time="join_time")}""",
+        FROM {{queue_visits}} WHERE {_IN_INTERVAL.format(time="join_time")}""",
         of_people=True,
     ),
     "queue_minutes": Source(

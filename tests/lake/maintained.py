@@ -134,7 +134,7 @@ def stage_epoch(root: Path, epoch: int, run_id: str = "r1") -> list[FileEntry]:
                 who,
                 at,
                 at + 9 * US_PER_S,
-                epoch,
+                1,
             )
         ],
         "alerts": [Alert(at, "crowd", "raised", "info", f"k{epoch}", "shelf", None, None, 1.0, 0.5, "many")],

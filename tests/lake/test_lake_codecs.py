@@ -24,7 +24,16 @@ from retail_ray.core.records import (
     TrackletRow,
     ZoneVisit,
 )
-from retail_ray.core.retail_records import Alert, HeatCell, Journey, JourneyStay, QueueMinute, QueueVisit
+from retail_ray.core.retail_records import (
+    Alert,
+    Conversion,
+    HeatCell,
+    Journey,
+    JourneyStay,
+    QueueMinute,
+    QueueVisit,
+    Transaction,
+)
 from retail_ray.core.time import BusinessDay, to_us
 from retail_ray.lake.codecs import Record, RowContext, SiteRow, decode, encode, split_by_day, to_parquet
 from retail_ray.lake.schemas import DAY_COLUMN, META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
@@ -71,6 +80,11 @@ ROWS: dict[str, st.SearchStrategy[Any]] = {
     "alerts": st.builds(
         Alert, instants, words, st.sampled_from(["raised", "cleared"]), severities, words, maybe["word"],
         maybe["word"], maybe["word"], numbers, numbers, words,
+    ),
+    "transactions": st.builds(Transaction, instants, maybe["word"], words, or_nan, maybe["word"]),
+    "conversions": st.builds(
+        Conversion, instants, instants, maybe["word"], words, or_nan, or_nan, maybe["word"], maybe["word"],
+        maybe["word"], maybe["id"], maybe["word"], maybe["id"], maybe["instant"], maybe["instant"], ids,
     ),
     "coverage": st.builds(CoverageRow, words, instants, ids, ids, ids, words),
     "sites": st.builds(SiteRow, instants, words, words, words, words),

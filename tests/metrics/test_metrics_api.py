@@ -91,7 +91,7 @@ def test_other_questions_are_refused_with_what_would_be_right(
     assert message in answer.get("detail", "")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([*(metric.id for metric in METRICS), "x"]) | st.text(max_size=8),
     st.dictionaries(
