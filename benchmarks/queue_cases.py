@@ -61,7 +61,7 @@ class Case:
 def cases(count: int, minutes: float, fps: float = 5.0) -> Iterator[Case]:
     """Busy stores of different layouts, on seeds that no setting was chosen on."""
     for number in range(count):
-        yield case(_STORES[number % len(_STORES)], DEVELOPMENT.seed(4_100 + number), minutes, fps)
+        yield case(_STORES[number % len(_STORES)], DEVELOPMENT.seed(4_200 + number), minutes, fps)
 
 
 def case(layout: str, seed: int, minutes: float, fps: float = 5.0) -> Case:

@@ -130,7 +130,7 @@ def heat_correlation(true: Mapping[tuple[int, int], float], found: Sequence[Heat
         ours[square] = ours.get(square, 0.0) + row.presence_s
     squares = sorted({*true, *ours})
     pair = [[side.get(square, 0.0) for square in squares] for side in (true, ours)]
-    return float(np.corrcoef(pair)[0, 1])
+    return float(np.asarray(np.corrcoef(pair))[0, 1])
 
 
 def _true_visits(case: Case) -> QueueVisits:
@@ -171,7 +171,7 @@ def _true_lengths(
 
 def _waits_s(sides: Sequence[QueueVisits], kept: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
     parts = [(side.waited_us - side.join_us)[mask] / US_PER_S for side, mask in zip(sides, kept, strict=True)]
-    return np.concatenate(parts)
+    return np.asarray(np.concatenate(parts), np.float64)
 
 
 def _wait_errors_s(score: Score) -> NDArray[np.float64]:
@@ -179,7 +179,8 @@ def _wait_errors_s(score: Score) -> NDArray[np.float64]:
     mine, theirs = score.pairs
     both = (score.true.outcome[mine] == "served") & (score.found.outcome[theirs] == "served")
     true_us = (score.true.waited_us - score.true.join_us)[mine[both]]
-    return np.abs((score.found.waited_us - score.found.join_us)[theirs[both]] - true_us) / US_PER_S
+    found_us = (score.found.waited_us - score.found.join_us)[theirs[both]]
+    return np.asarray(np.abs(found_us - true_us) / US_PER_S, np.float64)
 
 
 def _gave_up(score: Score) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from benchmarks.event_report import event_tables
 from benchmarks.identity_report import identity_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
+from benchmarks.queue_report import queue_tables
 from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 from retail_ray.tracking.options import DEFAULT_TRACKER
@@ -35,6 +36,7 @@ LATE = {
     "bench-demo": ("demo, seconds",),
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
+    "bench-queues": ("queues, scenes", "queues, accuracy", "queues, abandonment"),
 }
 """Tables that stand in the documents before they are measured; the words say what measures them."""
 DEFAULT = f"{DEFAULT_TRACKER}, product defaults"
@@ -73,6 +75,7 @@ def tables() -> dict[str, str]:
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | demo_tables(_read("demo"))
+        | queue_tables(_read("queues"))
         | identity_tables(*map(_read, ("prototype_index", "gallery_cost", "determinism", "contradictions")))
         | {"demo, clips": shipped_clips()}
     )

@@ -124,20 +124,20 @@ class FloorFollower:
         return None if last_us is None else last_us + self._max_gap_us + 1
 
     def state(self) -> Any:
-        names, view_names = _Person.__slots__, _View.__slots__
         people = []
         for number, person in self._people.items():
-            views = [(key, *(getattr(view, name) for name in view_names)) for key, view in person.views.items()]
-            people.append((number, [views if name == "views" else getattr(person, name) for name in names]))
+            views = [(key, *(getattr(view, name) for name in _View.__slots__)) for key, view in person.views.items()]
+            where = (person.first_us, person.last_us, person.x_m, person.y_m)
+            people.append((number, views, list(person.near.items()), *where))
         return self._next, people
 
     def restore(self, state: Any) -> None:
         self._next, people = state
         self._people = {}
-        for number, values in people:
-            person = _Person(*values)
-            person.views = {tuple(key): _View(*view) for key, *view in person.views}  # type: ignore[misc]
-            person.near = dict(person.near)
+        for number, views, near, *where in people:
+            person = _Person(*where)
+            person.views = {key: _View(*view) for key, *view in views}
+            person.near = dict(near)
             self._people[number] = person
         self._owner = {key: number for number, person in self._people.items() for key in person.views}
 

@@ -42,7 +42,7 @@ class _Walker:
     x_m: float
     y_m: float
     hour_us: int
-    squares: set[Square] = field(default_factory=set)
+    squares: set[Square]
 
 
 @dataclass(slots=True)
@@ -84,7 +84,10 @@ class HeatMeter:
 
     def restore(self, state: Any) -> None:
         walkers, hours = state
-        self._walkers = {person: _Walker(*where, set(squares)) for person, *where, squares in walkers}
+        self._walkers = {
+            person: _Walker(time_us, x_m, y_m, hour_us, set(squares))
+            for person, time_us, x_m, y_m, hour_us, squares in walkers
+        }
         self._hours = {hour_us: dict(cells) for hour_us, cells in hours}
 
     @property
@@ -94,7 +97,7 @@ class HeatMeter:
     def _step(self, person: int, time_us: int, x_m: float, y_m: float) -> None:
         walker = self._walkers.get(person)
         if walker is None:
-            self._walkers[person] = _Walker(time_us, x_m, y_m, self._hour_of(time_us))
+            self._walkers[person] = _Walker(time_us, x_m, y_m, self._hour_of(time_us), set())
             return
         if self._was_there(walker, time_us, x_m, y_m):
             half_us = (time_us - walker.time_us) // 2

@@ -19,7 +19,7 @@ class LaneSettings:
     """One lane, floor metres; lane_m runs from tail to head (RETAIL: queue_length, wait, service, abandonment).
 
     half_width_m: the queue's strip on both sides of lane_m. A member was in the lane for min_stay_s with a median
-    speed below max_speed_mps, within max_spacing_m of the lane's ends or of another member. A wait or service ends
+    speed below max_speed_mps, within max_spacing_m of another member or, alone, of the head. A wait or service ends
     leave_after_s after the member has left; who is back within return_s had not left.
     """
 
@@ -81,10 +81,9 @@ class Lane:
         columns = (along_m, aside_m.min(axis=1), contains(self._service, points_m), at_cashier)
         return [LanePlace(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def near_end(self, place: LanePlace) -> bool:
+    def at_head(self, place: LanePlace) -> bool:
         """Whether somebody may join here with nobody else in the lane."""
-        spacing_m = self.settings.max_spacing_m
-        return place.in_service or place.along_m <= spacing_m or place.along_m >= self.length_m - spacing_m
+        return place.in_service or place.along_m >= self.length_m - self.settings.max_spacing_m
 
 
 def lane_of(places: Sequence[LanePlace], lanes: Sequence[Lane], former: int | None) -> int | None:

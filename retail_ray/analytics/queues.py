@@ -105,6 +105,8 @@ class QueueTracker:
 
     def update(self, people: FloorTick, camera_ids: Sequence[str], now_us: int) -> list[QueueVisit]:
         """Work the people of one tick, those nearest to the heads first."""
+        if not self.lanes:
+            return []
         ended: list[QueueVisit] = []
         for gone, stays in people.merged:
             self._merge(gone, stays)
@@ -254,7 +256,7 @@ class QueueTracker:
             return
         if not sample.alone or not self._is_queuing(stay, self.lanes[lane]):
             return
-        if not self._is_in_line(lane, places[lane]):
+        if not self._is_in_line(lane, places[lane]) or not self._is_within(lane, stay.steps):
             return
         member = self._members.pop(sample.person, None)
         del self._stays[sample.person]
@@ -284,9 +286,15 @@ class QueueTracker:
     def _is_in_line(self, lane: int, place: LanePlace) -> bool:
         line = self.lanes[lane]
         ahead = [m.along_m for m in self._members.values() if m.lane == lane and m.gone_us is None]
-        return line.near_end(place) or any(
+        return line.at_head(place) or any(
             abs(along_m - place.along_m) <= line.settings.max_spacing_m for along_m in ahead
         )
+
+    def _is_within(self, lane: int, steps: list[Step]) -> bool:
+        """Whether most steps were in the strip itself, not on its border."""
+        line = self.lanes[lane]
+        places = line.places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))
+        return median(0.0 if p.in_service else p.aside_m for p in places) <= line.settings.half_width_m
 
     def _in_service_since(self, lane: int, steps: list[Step]) -> int | None:
         places = self.lanes[lane].places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))

@@ -76,7 +76,7 @@ class QueueMinute:
 class HeatCell:
     """Presence in one square of the floor in one local hour; a person seen by several cameras counts once.
 
-    x0_m, y0_m: corner with the smallest coordinates. people: different identities, tracklets where there is none.
+    x0_m, y0_m: corner with the smallest coordinates. people: different people as far as they were followed.
     """
 
     time_us: int

@@ -223,7 +223,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
         _column("y0_m", pa.float64(), "lower y of the square", "m"),
         _column("cell_m", pa.float64(), "side of the square", "m"),
         _column("presence_s", pa.float64(), "time spent there by all people; one in several cameras counts once", "s"),
-        _column("people", pa.int64(), "different identities, tracklets where there is none", "people"),
+        _column("people", pa.int64(), "people followed over cameras; who comes back counts again", "people"),
     ),
     "journeys": _table(
         "journeys",
