@@ -39,13 +39,12 @@ class Lake:
     """
 
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
-        self.root = Path(root).resolve()
-        if not self.root.is_dir():
-            raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
+        self.root = self._located(root)
         self._lock = Lock()
         self._files: dict[str, dict[str, int]] = {}
         self._shapes: dict[str, tuple[bool, bool]] = {}
         self._connection = duckdb.connect(":memory:")
+        self._attach(self._connection)
         settings: dict[str, str | list[str]] = {
             "threads": str(threads),
             "memory_limit": memory_limit,
@@ -57,9 +56,7 @@ class Lake:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
-            "allowed_directories": [
-                f"{form}/{table}/" for form in (self.root, _glob_literal(self.root)) for table in TABLES
-            ],
+            "allowed_directories": [f"{folder}/{table}/" for folder in self._folders() for table in TABLES],
             "enable_external_access": "false",
             "lock_configuration": "true",
         }
@@ -161,6 +158,19 @@ class Lake:
                     return Path(name)
         return None
 
+    def _located(self, root: Path) -> Path:
+        found = Path(root).resolve()
+        if not found.is_dir():
+            raise LakeError(f"{found}: no lake here; start a run that writes to it, or correct the address")
+        return found
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Nothing to attach: DuckDB reads folders itself."""
+
+    def _folders(self) -> tuple[str, ...]:
+        """Where the tables' folders lie, in every form in which DuckDB may name them."""
+        return str(self.root), _glob_literal(self.root)
+
     def _refresh(self) -> None:
         with self._lock, lake_errors("read", self.root):
             for table in TABLES:
@@ -183,12 +193,21 @@ class Lake:
         versions = set(self._files[table].values())
         shape = (bool(versions), versions not in (set(), {SCHEMA_VERSION}))
         if self._shapes.get(table) != shape:
-            self._connection.execute(_view(self.root, table, *shape))
+            pattern = f"{_glob_literal(self.root / table)}/date=*/site=*/*.parquet" if shape[0] else None
+            self._connection.execute(view_statement(table, pattern, mixed=shape[1]))
             self._shapes[table] = shape
 
 
-def open_lake(root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> Lake:
-    """Open a lake for reading. LakeError where there is none, or where a file in it is foreign or damaged."""
+def open_lake(root: Path | str, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> Lake:
+    """Open a lake for reading: a folder, or an address such as s3://bucket/folder where one was pushed to.
+
+    LakeError where there is none, or where a file in it is foreign or damaged.
+    """
+    if "://" in str(root):
+        from retail_ray.lake.remote import RemoteLake
+
+        return RemoteLake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
+    root = Path(root)
     return Lake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
 
 
@@ -216,15 +235,15 @@ def file_schema_version(path: Path, table: str) -> int:
     return version
 
 
-def _view(root: Path, table: str, has_files: bool, mixed: bool) -> str:
+def view_statement(table: str, files: str | list[str] | None, *, mixed: bool) -> str:
+    """Defines a table's view over files, or a pattern of files; None: there is none. mixed: of several versions."""
     columns = [f'"{field.name}"' for field in TABLES[table]]
     empty = ", ".join(
         f"NULL::{_sql_type(field.type)} AS {name}" for field, name in zip(TABLES[table], columns, strict=True)
     )
     source = f"SELECT {empty}, NULL::DATE AS date WHERE false"
-    if has_files:
-        pattern = f"{_glob_literal(root / table)}/date=*/site=*/*.parquet"
-        read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(pattern)}, hive_partitioning = true,
+    if files:
+        read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(files)}, hive_partitioning = true,
             hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
         source = f"{source} UNION ALL BY NAME {read}"
     name = _RAW_NAMES.get(table, table)
