@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs
@@ -34,6 +35,7 @@ from retail_ray.lake.schemas import SCHEMA_VERSION
 
 MANIFEST: Final = "_manifest.json"
 _RECORDS: Final = ("_runs", "_commits", "_replacements", "_receipts")
+_FLAGS: Final = {"allow_bucket_creation", "allow_bucket_deletion", "anonymous", "force_virtual_addressing"}
 _CHUNK: Final = 8 << 20
 
 
@@ -51,8 +53,8 @@ class ObjectStore:
     def __init__(self, address: str) -> None:
         self.address = address
         try:
-            self.files, folder = pa.fs.FileSystem.from_uri(address)
-        except (pa.ArrowInvalid, OSError) as error:
+            self.files, folder = _opened(address)
+        except (pa.ArrowInvalid, OSError, TypeError) as error:
             raise LakeError(f"{shown(address)}: no address of a store ({error}); e.g. s3://bucket/folder") from error
         self.folder = folder.rstrip("/")
 
@@ -257,6 +259,17 @@ def _pull_record(store: ObjectStore, root: Path, name: str, digest: str) -> None
     if sha256(blob) != digest:
         raise LakeError(f"{shown(store.address)}: {name} is not what the manifest says; push the lake again")
     write_atomically(path, blob)
+
+
+def _opened(address: str) -> tuple[pa.fs.FileSystem, str]:
+    """S3 with small objects in one PUT, instead of an upload in parts."""
+    parts = urlsplit(address)
+    if parts.scheme != "s3":
+        return pa.fs.FileSystem.from_uri(address)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    for name in _FLAGS & set(options):
+        options[name] = options[name] == "true"
+    return pa.fs.S3FileSystem(**options, allow_delayed_open=True), unquote(parts.netloc + parts.path)
 
 
 def _check_inside(path: str) -> None:
