@@ -192,9 +192,11 @@ def pull(address: str, lake_root: Path, on_fetched: Callable[[str], None] = lamb
         by_folder.setdefault(entry.path.rpartition("/")[0], []).append(entry)
     for part in partitions(root):
         by_folder.setdefault(part.folder, [])
-    fetched = sum(
-        _pull_folder(store, root, folder, entries, known, on_fetched) for folder, entries in by_folder.items()
-    )
+    fetched = 0
+    for folder, entries in by_folder.items():
+        for path in _pull_folder(store, root, folder, entries, known):
+            on_fetched(path)
+            fetched += 1
     for path, digest in manifest.records.items():
         _pull_record(store, root, path, digest)
     return fetched
@@ -265,7 +267,8 @@ def _opened(address: str) -> tuple[pa.fs.FileSystem, str]:
     """S3 with small objects in one PUT, instead of an upload in parts."""
     parts = urlsplit(address)
     if parts.scheme != "s3":
-        return pa.fs.FileSystem.from_uri(address)
+        files, folder = pa.fs.FileSystem.from_uri(address)
+        return files, str(folder)
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     for name in _FLAGS & set(options):
         options[name] = options[name] == "true"

@@ -15,7 +15,7 @@ from retail_ray.lake.views import Lake, view_statement
 _SCHEME: Final = "retailstore"
 
 
-class _StoreFiles(ArrowFSWrapper):  # type: ignore[misc]
+class _StoreFiles(ArrowFSWrapper):
     """The store's files under a scheme of our own, so that DuckDB asks nobody else for them."""
 
     protocol = _SCHEME
