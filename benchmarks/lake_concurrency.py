@@ -14,6 +14,7 @@ import multiprocessing
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from datetime import time as time_of_day
 from multiprocessing.context import SpawnContext
@@ -61,7 +62,7 @@ def run_together(folder: Path, seconds: float, readers: int, least_epochs: int =
         spans = (CameraSpan(writer, START_US, None),)
         begin_run(folder, RunRecord(f"run{writer}", SITE, "c1", "benchmark", spans, START_US))
         _publish(folder, writer, 0)
-    jobs = [
+    jobs: list[tuple[Callable[..., object], tuple[Any, ...]]] = [
         *((_write, (folder, number, seconds)) for number in range(len(WRITERS))),
         (_maintain, (folder, seconds)),
         *((_read, (folder, seconds)) for _ in range(readers)),

@@ -128,11 +128,11 @@ def schema() -> None:
 
 
 @main.command()
-@click.option("--lake", required=True, type=click.Path(path_type=Path), help="Folder of the lake.")
+@click.option("--lake", required=True, help="Folder of the lake, or s3://… where one was pushed to.")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--max-rows", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
 @click.argument("query")
-def sql(lake: Path, form: str, max_rows: int, query: str) -> None:
+def sql(lake: str, form: str, max_rows: int, query: str) -> None:
     """Ask the lake one SELECT in DuckDB's SQL, e.g. "SELECT * FROM zone_visits LIMIT 5"."""
     from retail_ray.console import print_answer
     from retail_ray.lake.sql_guard import user_sql

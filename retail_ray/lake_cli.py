@@ -181,6 +181,29 @@ def _target(
         return deletion_target.interval(opened, site, deletion_target.Interval(limits[0], limits[1], camera_id))
 
 
+@lake.command()
+@_lake_option
+@click.option("--to", "address", required=True, help="Address of an object store, e.g. s3://bucket/folder.")
+def push(root: Path, address: str) -> None:
+    """Publish finished days in an object store; an upload that was cut off goes on where it was."""
+    from retail_ray.lake.object_store import push as publish
+
+    with refusals(), _maintained(root):
+        click.echo(f"{publish(root, address, click.echo):,} objects sent")
+
+
+@lake.command()
+@click.option("--lake", "root", required=True, type=click.Path(path_type=Path), help="Folder of the lake; may be new.")
+@click.option("--from", "address", required=True, help="Address of an object store, e.g. s3://bucket/folder.")
+def pull(root: Path, address: str) -> None:
+    """Bring a lake's folder to what an object store holds."""
+    from retail_ray.lake.object_store import pull as fetch
+
+    root.mkdir(parents=True, exist_ok=True)
+    with refusals(), _maintained(root):
+        click.echo(f"{fetch(address, root, click.echo):,} files fetched")
+
+
 @contextmanager
 def _maintained(root: Path) -> Iterator[None]:
     """One job of maintenance; what it put aside is deleted when nobody can be listing it any more."""

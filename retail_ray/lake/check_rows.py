@@ -53,18 +53,20 @@ def row_findings(lake_root: Path) -> tuple[list[Finding], list[Finding]]:
 
 
 def _duplicates(lake: Lake, view: str) -> list[Finding]:
-    """Day by day, to bound memory."""
+    """Day by day, and boxes camera by camera, to bound memory."""
     found = []
     key = ", ".join(("site_id", "run_id", "config_version", *KEYS[view]))
-    for day in lake.rows(f"SELECT DISTINCT date, site_id FROM {view} ORDER BY ALL"):
+    parts = ("date", "site_id", "camera_id") if view == "detections" else ("date", "site_id")
+    here = " AND ".join(f"{name} = ${name}" for name in parts)
+    for part in lake.rows(f"SELECT DISTINCT {', '.join(parts)} FROM {view} ORDER BY ALL"):
         row = lake.rows(
             f"""SELECT coalesce(sum(n - 1), 0)::BIGINT AS extra FROM (
-            SELECT count(*) AS n FROM {view} WHERE date = $date AND site_id = $site_id GROUP BY {key} HAVING n > 1)""",
-            day,
+            SELECT count(*) AS n FROM {view} WHERE {here} GROUP BY {key} HAVING n > 1)""",
+            part,
         )[0]
         if row["extra"]:
             text = f"{row['extra']} rows stand there twice (same {', '.join(KEYS[view])}): look for copied files"
-            found.append(Finding("duplicate", f"{view} {day['date']} {day['site_id']}", text))
+            found.append(Finding("duplicate", " ".join([view, *map(str, part.values())]), text))
     return found
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -86,7 +86,7 @@ class Target:
         if self.interval is None:
             return np.zeros(len(data), bool)
         within = _overlaps(data, "time", "time", US_PER_MINUTE, self.interval) & _of_camera(data, self.interval)
-        return within & (_text(data, "reason") != DELETED)
+        return np.asarray(within & (_text(data, "reason") != DELETED), bool)
 
     def as_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self), default=date.isoformat))  # type: ignore[no-any-return]
@@ -200,8 +200,8 @@ def interval(lake: Lake, site_id: str, wanted: Interval) -> Target:
         "to": from_us(wanted.end_us).isoformat(),
         "camera_id": wanted.camera_id,
     }
-    first, last = _utc_day(start_us) - timedelta(days=2), _utc_day(end_us) + timedelta(days=2)
-    return Target(site_id, scope, first, last, _by_run(tracks), dict(identities), wanted)
+    first_day, last_day = _utc_day(start_us) - timedelta(days=2), _utc_day(end_us) + timedelta(days=2)
+    return Target(site_id, scope, first_day, last_day, _by_run(tracks), dict(identities), wanted)
 
 
 def _absence(lake: Lake, asked: dict[str, Any]) -> str:
@@ -228,7 +228,7 @@ def _by_run(tracks: list[dict[str, Any]]) -> dict[str, dict[str, list[int]]]:
 
 
 def _utc_day(time_us: int) -> date:
-    return datetime.date(from_us(time_us))
+    return from_us(time_us).date()
 
 
 def _text(data: pa.Table, name: str) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from retail_ray.lake.schemas import TABLES
 
@@ -21,6 +21,16 @@ _WORD: Final = re.compile(r"\w+")
 Partition = tuple[tuple[str, int, int], ...]
 """Name, size in bytes and change of contents (ns) of the files of one business day and site, by name; the same object
 while none changed."""
+
+
+class Listed(Protocol):
+    """Which files the tables have, wherever they lie."""
+
+    def partitions(self, table: str) -> Mapping[tuple[str, str], Partition]:
+        """Files by (date, site); the same object as before while nothing changed."""
+
+    def path(self, table: str, partition: tuple[str, str], name: str) -> str:
+        """A file's address, as DuckDB opens it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ def record_paths(lake_root: Path) -> list[Path]:
     return sorted((Path(lake_root) / "_recounts").glob("[!.]*.json"))
 
 
+def is_record(name: str) -> bool:
+    """Whether a file of a lake, by its path within, is a record of recounts."""
+    return name.startswith("_recounts/") and name.endswith(".json") and not name.startswith("_recounts/.")
+
+
 def in_force(recounts: Iterable[Recounts]) -> Iterator[tuple[str, str, str, str, str]]:
     """(site_id, run_id, date, table, version) of every table of which a lake may hold several versions."""
     for of_site in recounts:
@@ -208,6 +213,11 @@ def _path(lake_root: Path, site_id: str) -> Path:
 def _read(path: Path) -> Recounts:
     with lake_errors("read", path):
         content = read_json(path)
+    return recounts_of(content, path)
+
+
+def recounts_of(content: Any, place: Path | str) -> Recounts:
+    """The record that this JSON is; LakeError names `place` where it is none."""
     try:
         days = [
             CountedDay(**day | {"counted": {name: tuple(tables) for name, tables in day["counted"].items()}})
@@ -215,4 +225,4 @@ def _read(path: Path) -> Recounts:
         ]
         return Recounts(content["site_id"], {day.key: day for day in days}, content["settings"])
     except (TypeError, KeyError, AttributeError) as error:
-        raise LakeError(f"{path}: not a record of recounts ({error}); restore it from a copy of the lake") from error
+        raise LakeError(f"{place}: not a record of recounts ({error}); restore it from a copy of the lake") from error

@@ -102,7 +102,7 @@ def _record(root: Path, gone: Sequence[Partition]) -> None:
 
 def _days_being_written(root: Path, found: Sequence[Partition]) -> set[tuple[str, date]]:
     """(site, day) of the newest rows of each run that is at work."""
-    days = {}
+    days: dict[str, date] = {}
     for run in runs(root):
         for part in found if run.status == "running" else ():
             if part.site_id == run.site_id and any((root / part.folder).glob(f"*-{run.run_id}-*.parquet")):

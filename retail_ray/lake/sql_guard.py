@@ -22,7 +22,7 @@ class SqlAnswer:
 
 
 def user_sql(
-    root: Path,
+    root: Path | str,
     query: str,
     *,
     max_rows: int = 10_000,

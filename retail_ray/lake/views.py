@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from types import TracebackType
@@ -20,11 +21,12 @@ from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
-from retail_ray.lake.listing import Listing, Partition, tables_behind
+from retail_ray.lake.listing import Listed, Listing, Partition, tables_behind
 from retail_ray.lake.locks import reading
-from retail_ray.lake.recounts import RECOUNTABLE, all_recounts, in_force, record_paths
+from retail_ray.lake.recounts import RECOUNTABLE, Recounts, all_recounts, in_force, record_paths
 from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
+from retail_ray.lake.view_statements import glob_literal, literal, view_statements
 
 _DEFINITIONS: Final = """
 SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
@@ -60,20 +62,19 @@ class Lake:
     """
 
     def __init__(self, root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> None:
-        self.root = Path(root).resolve()
-        if not self.root.is_dir():
-            raise LakeError(f"{self.root}: no lake here; start a run that writes to it, or correct the address")
+        self.root = self._located(root)
         self._lock = Lock()
-        self._listing = Listing(self.root)
+        self._listing = self._list()
         self._listed: dict[str, Mapping[tuple[str, str], Partition]] = {}
         self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
         self._looked = local()
         self.rollups = Rollups(self)
         self._files: dict[str, dict[str, int]] = {}
-        self._shapes: dict[str, tuple[bool, bool, bool]] = {}
-        self._records: tuple[tuple[str, int, int, int], ...] = ()
+        self._shapes: dict[str, tuple[str | list[str] | None, bool, bool]] = {}
+        self._recounts_seen: Hashable = ()
         self._versions: dict[tuple[str, str, date], tuple[tuple[str, str], ...]] = {}
         self._connection = duckdb.connect(":memory:")
+        self._attach(self._connection)
         settings: dict[str, str | list[str]] = {
             "threads": str(threads),
             "memory_limit": memory_limit,
@@ -85,14 +86,12 @@ class Lake:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
-            "allowed_directories": [
-                f"{form}/{table}/" for form in (self.root, _glob_literal(self.root)) for table in TABLES
-            ],
+            "allowed_directories": [f"{folder}/{table}/" for folder in self._folders() for table in TABLES],
             "enable_external_access": "false",
             "lock_configuration": "true",
         }
         for name, value in settings.items():
-            self._connection.execute(f"SET GLOBAL {name} = {_literal(value)}")
+            self._connection.execute(f"SET GLOBAL {name} = {literal(value)}")
         self._connection.execute(_IN_FORCE)
         self._undisturbed(lambda: self._refresh(TABLES))
         journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
@@ -227,6 +226,33 @@ class Lake:
                     return Path(name)
         return None
 
+    def _located(self, root: Path) -> Path:
+        found = Path(root).resolve()
+        if not found.is_dir():
+            raise LakeError(f"{found}: no lake here; start a run that writes to it, or correct the address")
+        return found
+
+    def _list(self) -> Listed:
+        """Which files the tables have."""
+        return Listing(self.root)
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Nothing to attach: DuckDB reads folders itself."""
+
+    def _folders(self) -> tuple[str, ...]:
+        """Where the tables' folders lie, in every form in which DuckDB may name them."""
+        return str(self.root), glob_literal(self.root)
+
+    def _source(self, table: str) -> str | list[str] | None:
+        """What DuckDB reads of a table that has files: a pattern finds later files by itself."""
+        return f"{glob_literal(self.root / table)}/date=*/site=*/*.parquet" if self._files[table] else None
+
+    def _recounts(self) -> tuple[Hashable, Callable[[], list[Recounts]]]:
+        """What tells that a recount has changed, and how to read them all."""
+        stats = [(path, path.stat()) for path in record_paths(self.root)]
+        stamp = tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
+        return stamp, partial(all_recounts, self.root)
+
     def _refresh(self, tables: Iterable[str]) -> None:
         looked = getattr(self._looked, "tables", None)
         with self._lock, lake_errors("read", self.root):
@@ -242,11 +268,10 @@ class Lake:
 
     def _learn_versions(self) -> None:
         """Read the records of recounts anew where one has changed."""
-        stats = [(path, path.stat()) for path in record_paths(self.root)]
-        records = tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats)
-        if records == self._records:
+        stamp, read = self._recounts()
+        if stamp == self._recounts_seen:
             return
-        rows = list(in_force(all_recounts(self.root)))
+        rows = list(in_force(read()))
         with self._connection.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("DELETE FROM versions_in_force")
@@ -257,7 +282,7 @@ class Lake:
         for site_id, run_id, day, table, version in rows:
             versions[site_id, table, date.fromisoformat(day)].append((run_id, version))
         self._versions = {key: tuple(sorted(found)) for key, found in versions.items()}
-        self._records = records
+        self._recounts_seen = stamp
         for table in self._shapes:
             self._define_view(table)
 
@@ -274,16 +299,25 @@ class Lake:
 
     def _define_view(self, table: str) -> None:
         """Views are bound to a way of reading: anew when the first file comes, or files of another version."""
-        versions = set(self._files[table].values())
-        shape = (bool(versions), versions not in (set(), {SCHEMA_VERSION}), bool(self._records))
+        source, versions = self._source(table), set(self._files[table].values())
+        mixed, recounted = versions not in (set(), {SCHEMA_VERSION}), bool(self._versions)
+        shape, name = (source, mixed, recounted), _RAW_NAMES.get(table, table)
         if self._shapes.get(table) != shape:
-            for statement in _views(self.root, table, *shape):
+            for statement in view_statements(table, source, mixed=mixed, name=name, recounted=recounted):
                 self._connection.execute(statement)
             self._shapes[table] = shape
 
 
-def open_lake(root: Path, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> Lake:
-    """Open a lake for reading. LakeError where there is none, or where a file in it is foreign or damaged."""
+def open_lake(root: Path | str, *, threads: int = 2, memory_limit: str = "1GB", max_execution_s: float = 30) -> Lake:
+    """Open a lake for reading: a folder, or an address such as s3://bucket/folder where one was pushed to.
+
+    LakeError where there is none, or where a file in it is foreign or damaged.
+    """
+    if "://" in str(root):
+        from retail_ray.lake.remote import RemoteLake
+
+        return RemoteLake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
+    root = Path(root)
     return Lake(root, threads=threads, memory_limit=memory_limit, max_execution_s=max_execution_s)
 
 
@@ -309,66 +343,6 @@ def file_schema_version(path: Path, table: str) -> int:
     if version > SCHEMA_VERSION:
         raise LakeError(f"{path}: schema version {version} is newer than this program's {SCHEMA_VERSION}; update it")
     return version
-
-
-def _views(root: Path, table: str, has_files: bool, mixed: bool, recounted: bool) -> list[str]:
-    """The statements that define a table's views. recounted: the lake may hold rows of several config versions."""
-    name = _RAW_NAMES.get(table, table)
-    if table not in RECOUNTABLE:
-        return [_view(root, table, name, has_files, mixed)]
-    columns = ", ".join(f'rows."{field.name}"' for field in TABLES[table])
-    holds = f"""LEFT JOIN (FROM versions_in_force WHERE table_name = '{table}') known
-            ON rows.run_id = known.run_id AND rows.date = known.date AND rows.site_id = known.site_id
-        WHERE known.version IS NULL OR known.version = rows.config_version"""
-    return [
-        _view(root, table, f"{table}_all", has_files, mixed),
-        f"CREATE OR REPLACE VIEW {name} AS SELECT {columns}, rows.date FROM {table}_all rows {holds * recounted}",
-    ]
-
-
-def _view(root: Path, table: str, name: str, has_files: bool, mixed: bool) -> str:
-    columns = [f'"{field.name}"' for field in TABLES[table]]
-    empty = ", ".join(
-        f"NULL::{_sql_type(field.type)} AS {name}" for field, name in zip(TABLES[table], columns, strict=True)
-    )
-    source = f"SELECT {empty}, NULL::DATE AS date WHERE false"
-    if has_files:
-        pattern = f"{_glob_literal(root / table)}/date=*/site=*/*.parquet"
-        read = f"""SELECT * EXCLUDE (site) FROM read_parquet({_literal(pattern)}, hive_partitioning = true,
-            hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
-        source = f"{source} UNION ALL BY NAME {read}"
-    return f"CREATE OR REPLACE VIEW {name} AS SELECT {', '.join(columns)}, date FROM ({source})"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_dictionary(kind):
-        return _sql_type(kind.value_type)
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ"
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        return "STRUCT(" + ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind) + ")"
-    names = {
-        pa.string(): "VARCHAR",
-        pa.int64(): "BIGINT",
-        pa.int32(): "INTEGER",
-        pa.float32(): "FLOAT",
-        pa.float64(): "DOUBLE",
-        pa.bool_(): "BOOLEAN",
-    }
-    return names[kind]
-
-
-def _literal(value: str | list[str]) -> str:
-    """A SQL literal; statements that define settings and views take no parameters."""
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _glob_literal(path: Path) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _first_line(error: Exception) -> str:
