@@ -40,7 +40,7 @@ def measured(days: int, folder: Path) -> dict[str, Any]:
         rows = lake.rows("SELECT count(*) AS n FROM detections WHERE local_id IS NOT NULL")[0]["n"]
     command = ("recount", "--site", str(changed), "--lake", str(store / "lake"), "--json")
     ways = {"1 process": ("--in-process",)} | ({"2 processes, Ray": ()} if days > 1 else {})
-    found = {"days": days, "cameras": CAMERAS, "seed": SEED, "detections": rows}
+    found = {"days": days, "month_days": MONTH_DAYS, "cameras": CAMERAS, "seed": SEED, "detections": rows}
     return found | {"ways": {name: _counted(days, *command, *more) for name, more in ways.items()}}
 
 

@@ -19,6 +19,7 @@ from benchmarks.event_report import event_tables
 from benchmarks.identity_report import identity_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
+from benchmarks.recount_report import recount_tables
 from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 from retail_ray.tracking.options import DEFAULT_TRACKER
@@ -33,6 +34,7 @@ LATE = {
     "bench-renderer": ("renderer, speed", "renderer, clips", "renderer, realism", "renderer, empty stores"),
     "bench-events": ("events, day", "events, tables"),
     "bench-demo": ("demo, seconds",),
+    "bench-recount": ("recount",),
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
 }
@@ -72,6 +74,7 @@ def tables() -> dict[str, str]:
         | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
+        | recount_tables(_read("recount"))
         | demo_tables(_read("demo"))
         | identity_tables(*(_read(name) for name in ("prototype_index", "gallery_cost", "determinism")))
         | {"demo, clips": shipped_clips()}

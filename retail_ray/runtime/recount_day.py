@@ -211,8 +211,8 @@ class Replay:
         facts = JourneyFacts(
             cast("list[IdentityEvent]", stored.records("identity_events", around)),
             cast("list[TrackletRow]", stored.records("tracklets", around)),
-            cast("list[ZoneVisit]", rows.zone_visits),
-            cast("list[LineCrossing]", rows.line_crossings),
+            rows.zone_visits,
+            rows.line_crossings,
         )
         staff, groups = _assessed(stored, around, task.run.config_version)
         return build_journey_book(task.site).update(facts, 0, staff, groups)
