@@ -21,7 +21,7 @@ from retail_ray.config import Site
 from retail_ray.core.errors import LakeError
 from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.identity_map import Person
-from retail_ray.core.records import IdentityEvent, LineCrossing, TrackletRow, ZoneVisit
+from retail_ray.core.records import IdentityEvent, TrackletRow
 from retail_ray.core.retail_records import Alert, Journey
 from retail_ray.core.time import US_PER_MINUTE
 from retail_ray.core.types import Observations
