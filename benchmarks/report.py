@@ -20,6 +20,7 @@ from benchmarks.identity_report import identity_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.queue_report import queue_tables
+from benchmarks.recount_report import recount_tables
 from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
 from retail_ray.tracking.options import DEFAULT_TRACKER
@@ -34,6 +35,7 @@ LATE = {
     "bench-renderer": ("renderer, speed", "renderer, clips", "renderer, realism", "renderer, empty stores"),
     "bench-events": ("events, day", "events, tables"),
     "bench-demo": ("demo, seconds",),
+    "bench-recount": ("recount",),
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
     "bench-queues": ("queues, scenes", "queues, accuracy", "queues, abandonment"),
@@ -74,6 +76,7 @@ def tables() -> dict[str, str]:
         | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
+        | recount_tables(_read("recount"))
         | demo_tables(_read("demo"))
         | queue_tables(_read("queues"))
         | identity_tables(*map(_read, ("prototype_index", "gallery_cost", "determinism", "contradictions")))

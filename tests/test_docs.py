@@ -53,7 +53,8 @@ def test_generated_documents_are_current(name: str) -> None:
 
 def parse(command: click.Command, words: list[str]) -> None:
     """Raises click.UsageError where `retail-ray` would refuse these words; runs nothing."""
-    if isinstance(command, click.Group):
+    by_itself = isinstance(command, click.Group) and command.invoke_without_command and words[0].startswith("-")
+    if isinstance(command, click.Group) and not by_itself:
         name, found, rest = command.resolve_command(click.Context(command), list(words))
         assert found is not None, f"no command {name}"
         parse(found, rest)

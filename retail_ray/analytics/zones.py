@@ -185,7 +185,7 @@ class ZoneTracker:
 
     def _contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         low, high = self._corners.min(axis=0), self._corners.max(axis=0)
-        inside = ((points >= low) & (points <= high)).all(axis=1)
+        inside = np.asarray(((points >= low) & (points <= high)).all(axis=1))
         if inside.any():
             inside[inside] = contains(self._corners, points[inside])
         return inside

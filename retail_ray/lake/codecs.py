@@ -151,6 +151,11 @@ def split_by_day(table: str, data: pa.Table, day: BusinessDay) -> dict[date, pa.
     return {date.fromordinal(int(number)): data.filter(pa.array(days == number)) for number in np.unique(days)}
 
 
+def day_us(table: str, record: Record) -> int:
+    """The instant that decides a row's business day; not of detections, which come as many rows in one."""
+    return int(getattr(record, _attribute(table, DAY_COLUMN[table])))
+
+
 def to_parquet(data: pa.Table) -> bytes:
     """The file's bytes: the same rows give the same bytes."""
     sink = pa.BufferOutputStream()

@@ -151,8 +151,9 @@ def _row_groups(path: Path, metadata: pq.FileMetaData, run_id: str) -> Iterator[
         if run is not None and run.has_min_max and not run.min <= run_id <= run.max:
             continue
         times = None if time_column is None else group.column(time_column).statistics
-        known = times is not None and times.has_min_max
-        low, high = (_us(times.min), _us(times.max)) if known else (-(2**62), 2**62)
+        low, high = -(2**62), 2**62
+        if times is not None and times.has_min_max:
+            low, high = _us(times.min), _us(times.max)
         if group.num_rows:
             yield _RowGroup(path, number, low, high)
 

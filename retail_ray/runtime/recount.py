@@ -90,7 +90,8 @@ def recount(
     wanted = {(task.run.run_id, f"{task.date}"): task for task in plan.tasks if task.write}
     days: list[DayResult] = []
     with recounting(lake, site.site) if wanted else nullcontext():
-        begin(lake, site.site, {key: task.run.config_version for key, task in wanted.items()})
+        if wanted:
+            begin(lake, site.site, {key: task.run.config_version for key, task in wanted.items()})
         for day in count_days(plan.tasks):
             on_day(day)
             days.append(day)

@@ -6,7 +6,7 @@ The stored sights go through the operators that the run itself uses; identities 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,11 +21,11 @@ from retail_ray.config import Site
 from retail_ray.core.errors import LakeError
 from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.identity_map import Person
-from retail_ray.core.records import IdentityEvent, LineCrossing, TrackletRow, ZoneVisit
+from retail_ray.core.records import IdentityEvent, TrackletRow
 from retail_ray.core.retail_records import Alert, Journey
 from retail_ray.core.time import US_PER_MINUTE
 from retail_ray.core.types import Observations
-from retail_ray.lake.codecs import Record, RowContext, encode, split_by_day
+from retail_ray.lake.codecs import Record, RowContext, day_us, encode, split_by_day
 from retail_ray.lake.epochs import FileEntry, Stage, publish, recover, remove_run_files
 from retail_ray.lake.recounts import job_of
 from retail_ray.lake.runs import RunRecord
@@ -103,8 +103,8 @@ def count_day(task: DayTask) -> DayResult:
 class Replay:
     """The stored sights of a day, and of those whose tracklets reach into it, through the site's operators."""
 
-    def __init__(self, task: DayTask) -> None:
-        self._task, self._day = task, task.site.business_day
+    def __init__(self, task: DayTask, slice_us: int = SLICE_US) -> None:
+        self._task, self._day, self._slice_us = task, task.site.business_day, slice_us
         start_us, end_us = task.stored.window_us(self._day, task.date, QUIET_US)
         self._start_us, self._end_us = start_us, min(end_us, task.end_us)
         last = self._day.date_of(max(start_us, self._end_us - 1))
@@ -127,8 +127,12 @@ class Replay:
         found: dict[str, list[Record]] = {table.name: list(getattr(rows, table.name)) for table in fields(rows)}
         if "alerts" in found:
             found["alerts"] += _camera_alerts(self._task)
-        found["journeys"] = list(self._journeys(rows))
-        return found
+        found["journeys"] = list[Record](self._journeys(rows))
+        date_of = self._day.date_of
+        return {
+            table: [row for row in records if date_of(day_us(table, row)) == self._task.date]
+            for table, records in found.items()
+        }
 
     def rows(self) -> SiteRows:
         """All rows of the window, of the days around it too."""
@@ -137,10 +141,10 @@ class Replay:
         operators = build_operators(site, starts_us, goes_on=Path(site.lake) if live else None)
         rows = SiteRows()
         frames_us = self._frames_us()
-        slices = self._task.stored.seen(self._dates, self._start_us, self._end_us, SLICE_US)
+        slices = self._task.stored.seen(self._dates, self._start_us, self._end_us, self._slice_us)
         for number, cameras in enumerate(slices):
-            begin_us = self._start_us + number * SLICE_US
-            until_us = min(begin_us + SLICE_US, self._end_us)
+            begin_us = self._start_us + number * self._slice_us
+            until_us = min(begin_us + self._slice_us, self._end_us)
             self._submit(operators, cameras, frames_us, begin_us, until_us)
             rows.extend(operators.advance(until_us))
         rows.extend(operators.finish(self._end_us))
@@ -202,20 +206,18 @@ class Replay:
                 minutes[row.camera_id].append(max(row.minute_us, starts_us[row.camera_id]))
         return {name: np.array(times, np.int64) for name, times in minutes.items()}
 
-    def _journeys(self, rows: SiteRows) -> Iterator[Journey]:
-        """Visits that begin in this day. Staff and groups are as the run assessed them."""
+    def _journeys(self, rows: SiteRows) -> list[Journey]:
+        """Visits of everybody around the day. Staff and groups are as the run assessed them."""
         task, stored = self._task, self._task.stored
         around = [task.date + timedelta(days=offset) for offset in (-2, -1, 0, 1)]
         facts = JourneyFacts(
             cast("list[IdentityEvent]", stored.records("identity_events", around)),
             cast("list[TrackletRow]", stored.records("tracklets", around)),
-            cast("list[ZoneVisit]", rows.zone_visits),
-            cast("list[LineCrossing]", rows.line_crossings),
+            rows.zone_visits,
+            rows.line_crossings,
         )
         staff, groups = _assessed(stored, around, task.run.config_version)
-        for journey in build_journey_book(task.site).update(facts, 0, staff, groups):
-            if self._day.date_of(journey.enter_us) == task.date:
-                yield journey
+        return build_journey_book(task.site).update(facts, 0, staff, groups)
 
 
 def _write(task: DayTask, tables: Mapping[str, Sequence[Record]]) -> None:
