@@ -44,7 +44,7 @@ def scans(root: Path, day: date, threads: int, repetitions: int) -> dict[str, An
             for _ in range(1 + max(5, repetitions // 3)):
                 for who, ask in (
                     ("views", lambda q=views: lake.sql(q)),
-                    ("duckdb", lambda q=own: plain.sql(q).arrow()),
+                    ("duckdb", lambda q=own: plain.sql(q).to_arrow_table()),
                 ):
                     began = time.perf_counter()
                     ask()

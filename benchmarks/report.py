@@ -17,6 +17,7 @@ from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
 from benchmarks.identity_report import identity_tables
+from benchmarks.lake_speed_report import lake_speed_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.renderer_report import renderer_tables
@@ -35,6 +36,9 @@ LATE = {
     "bench-demo": ("demo, seconds",),
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
+    "bench-lake": tuple(
+        f"lake speed, {part}" for part in ("rows", "questions", "scans", "writes", "row store", "cost")
+    ),
 }
 """Tables that stand in the documents before they are measured; the words say what measures them."""
 DEFAULT = f"{DEFAULT_TRACKER}, product defaults"
@@ -72,6 +76,7 @@ def tables() -> dict[str, str]:
         | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
+        | lake_speed_tables(_read("lake_speed"))
         | demo_tables(_read("demo"))
         | identity_tables(*(_read(name) for name in ("prototype_index", "gallery_cost", "determinism")))
         | {"demo, clips": shipped_clips()}

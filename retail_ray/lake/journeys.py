@@ -107,7 +107,7 @@ def journeys(
     rows = lake.rollups.page(
         rollup_kinds.JOURNEY_BEGINS,
         question,
-        place["after_us"],
+        None if after is None else after[0],
         fetch,
         enough=limit + 1,
         time_us=itemgetter("enter_us"),
