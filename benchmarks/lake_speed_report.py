@@ -40,7 +40,11 @@ def questions(report: Mapping[str, Any]) -> str:
         [row["question"], row["days"], *(f"{row[name]:,.0f}" for name in ("p50_ms", "p95_ms", "first_ms"))]
         for row in report["questions"]
     ]
-    return table(["question", "days asked", "p50, ms", "p95, ms", "first time, ms"], lines)
+    rollup = report["rollup"]
+    size, days = rollup["bytes"] / 1e6, rollup["days_summed_up"]
+    once = f"`retail-ray lake rollup`: {rollup['s']:g} s and {size:,.0f} MB for {days:,} sums"
+    once += f" of days; opening the lake: {report['open_s']:g} s.\n\n"
+    return once + table(["question", "days asked", "p50, ms", "p95, ms", "first time, ms"], lines)
 
 
 def scans(report: Mapping[str, Any]) -> str:
