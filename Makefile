@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-lake-concurrency bench-lake-sizes bench-demo demo-models docs clean bench-queues bench-recount
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-lake-concurrency bench-lake-sizes bench-demo demo-models docs clean bench-queues bench-recount bench-lake
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,7 +48,7 @@ lock: setup ## resolve requirements.in anew
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url bootstrap.in -o bootstrap.lock
 
-bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated bench-identity bench-people bench-live bench-events bench-demo bench-queues bench-recount ## all measurements, into benchmarks/results
+bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated bench-identity bench-people bench-live bench-events bench-demo bench-queues bench-recount bench-lake ## all measurements, into benchmarks/results
 
 bench-accuracy: setup ## the product from video to Parquet against yolo track
 	$(BIN)/python -m benchmarks.accuracy --shared $(SHARED)
@@ -82,6 +82,9 @@ bench-lake-sizes: setup ## bytes of a day of 16 cameras, before and after compac
 
 bench-recount: setup ## days of 16 cameras counted anew
 	$(BIN)/python -m benchmarks.recount
+
+bench-lake: setup ## a year of a store: questions, scans, writes, and a row store beside it
+	$(BIN)/python -m benchmarks.lake_speed
 
 bench-demo: setup ## how long the demo takes
 	$(BIN)/python -m benchmarks.demo

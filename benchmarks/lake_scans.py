@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,11 +42,9 @@ def scans(root: Path, day: date, threads: int, repetitions: int) -> dict[str, An
             views = scan.format(rows=f"(FROM detections WHERE date = DATE '{day}')")
             own = scan.format(rows=f"read_parquet({files}, hive_partitioning = false)")
             taken_s: dict[str, list[float]] = {"views": [], "duckdb": []}
+            asks: dict[str, Any] = {"views": partial(lake.sql, views), "duckdb": partial(_alone, plain, own)}
             for _ in range(1 + max(5, repetitions // 3)):
-                for who, ask in (
-                    ("views", lambda q=views: lake.sql(q)),
-                    ("duckdb", lambda q=own: plain.sql(q).arrow()),
-                ):
+                for who, ask in asks.items():
                     began = time.perf_counter()
                     ask()
                     taken_s[who].append(time.perf_counter() - began)
@@ -55,6 +54,10 @@ def scans(root: Path, day: date, threads: int, repetitions: int) -> dict[str, An
                 {"scan": name, **speeds, "time_against_duckdb": round(medians["views"] / medians["duckdb"], 3)}
             )
     return {"rows": count, "files": len(files), "threads": threads, "scans": found}
+
+
+def _alone(plain: Any, query: str) -> Any:
+    return plain.sql(query).to_arrow_table()
 
 
 def writes(root: Path, day: date) -> dict[str, Any]:

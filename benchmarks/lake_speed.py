@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from benchmarks.lake_questions import Dashboard, dashboards
 from benchmarks.lake_scans import scans, writes
 from benchmarks.row_store import side_by_side
 from benchmarks.year_lake import YearLake, YearSettings, year_lake
-from retail_ray.lake.views import open_lake
+from retail_ray.lake.rollup_kinds import kinds
+from retail_ray.lake.views import Lake, open_lake
 
 THREADS: Final = 2
 WARM_UP: Final = 2
@@ -46,20 +47,29 @@ def measured(year: YearSettings, small: YearSettings, repetitions: int) -> dict[
 
 
 def questions(lake: YearLake, span: int, repetitions: int) -> dict[str, Any]:
-    """Milliseconds of each question: the first, then warm."""
+    """What summing up the year costs once; then milliseconds of each question: the first, then warm."""
+    began = time.perf_counter()
+    with open_lake(lake.root, threads=THREADS) as summing:
+        saved = [summing.rollups.save(kind, lake.site_id) for kind in kinds()]
+    rolled_up_s = time.perf_counter() - began
     began = time.perf_counter()
     with open_lake(lake.root, threads=THREADS) as opened:
         opened_s = time.perf_counter() - began
         rows = []
         for asked in dashboards(lake, span):
-            first_ms, warm_ms = timings(
-                lambda n, asked=asked: asked.asked(opened, asked.interval(lake, n)), repetitions
-            )
+            first_ms, warm_ms = timings(opened, lake, asked, repetitions)
             rows.append(
                 {"question": asked.name, "days": asked.days, "first_ms": round(first_ms, 1), **_summary(warm_ms)}
             )
             print(rows[-1], flush=True)
-    return {"open_s": round(opened_s, 2), "questions": rows}
+    return {
+        "open_s": round(opened_s, 2),
+        "rollup": {
+            "s": round(rolled_up_s, 1), "bytes": sum(some.bytes for some in saved),
+            "days_summed_up": sum(some.summed_up for some in saved),
+        },
+        "questions": rows,
+    }  # fmt: skip
 
 
 def cost(lake: YearLake, year: YearSettings, small: YearSettings, repetitions: int) -> dict[str, Any]:
@@ -67,16 +77,10 @@ def cost(lake: YearLake, year: YearSettings, small: YearSettings, repetitions: i
     spans = [days for days in (30, 91, year.days) if days <= year.days]
     shapes = {
         "days": [(lake, days, f"{days} days") for days in spans],
-        "files": [(year_lake(_like(small, files=n)), small.days, f"{n} file(s) a table and day") for n in (1, 24)],
-        "cameras": [(year_lake(_like(small, cameras=n)), small.days, f"{n} cameras") for n in (4, 16)],
+        "files": [(year_lake(replace(small, files=n)), small.days, f"{n} file(s) a table and day") for n in (1, 24)],
+        "cameras": [(year_lake(replace(small, cameras=n)), small.days, f"{n} cameras") for n in (4, 16)],
     }
     return {name: [_cost_of(*shape, repetitions) for shape in some] for name, some in shapes.items()}
-
-
-def _like(settings: YearSettings, **changed: int) -> YearSettings:
-    from dataclasses import replace
-
-    return replace(settings, **changed)  # type: ignore[arg-type]
 
 
 def _cost_of(lake: YearLake, days: int, what: str, repetitions: int) -> dict[str, Any]:
@@ -88,19 +92,18 @@ def _cost_of(lake: YearLake, days: int, what: str, repetitions: int) -> dict[str
     with open_lake(lake.root, threads=THREADS) as opened:
         for name in names:
             asked = Dashboard(name, days, chosen[name].asked)
-            first_ms, warm_ms = timings(
-                lambda n, asked=asked: asked.asked(opened, asked.interval(lake, n)), repetitions
-            )
+            first_ms, warm_ms = timings(opened, lake, asked, repetitions)
             found[name] = {"first_ms": round(first_ms, 1), "warm_ms": round(float(np.median(warm_ms)), 1)}
     return found
 
 
-def timings(ask: Callable[[int], Any], repetitions: int) -> tuple[float, list[float]]:
+def timings(opened: Lake, lake: YearLake, asked: Dashboard, repetitions: int) -> tuple[float, list[float]]:
     """Milliseconds of the first question, and of `repetitions` warm ones, each over another interval."""
     taken = []
     for number in range(1 + WARM_UP + repetitions):
+        question = asked.interval(lake, number)
         began = time.perf_counter()
-        ask(number)
+        asked.asked(opened, question)
         taken.append((time.perf_counter() - began) * 1e3)
     return taken[0], taken[1 + WARM_UP :]
 
@@ -114,12 +117,13 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--small-days", type=int, default=14, help="of the lakes for row store, files and cameras")
+    parser.add_argument("--visitors", type=float, default=1.0, help="factor on the visitors of every day")
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--out", type=Path, default=RESULTS / "lake_speed.json")
     arguments = parser.parse_args()
     measured_on = describe()
-    year = YearSettings(arguments.days, arguments.cameras)
-    small = YearSettings(arguments.small_days, 4, detection_days=1)
+    year = YearSettings(arguments.days, arguments.cameras, visitors=arguments.visitors)
+    small = replace(year, days=arguments.small_days, cameras=4, detection_days=1)
     found = measured(year, small, arguments.repetitions) | {"measured_on": measured_on}
     arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -17,6 +17,7 @@ from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
 from benchmarks.identity_report import identity_tables
+from benchmarks.lake_speed_report import lake_speed_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.queue_report import queue_tables
@@ -39,6 +40,9 @@ LATE = {
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
     "bench-queues": ("queues, scenes", "queues, accuracy", "queues, abandonment"),
+    "bench-lake": tuple(
+        f"lake speed, {part}" for part in ("rows", "questions", "scans", "writes", "row store", "cost")
+    ),
 }
 """Tables that stand in the documents before they are measured; the words say what measures them."""
 DEFAULT = f"{DEFAULT_TRACKER}, product defaults"
@@ -77,6 +81,7 @@ def tables() -> dict[str, str]:
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | recount_tables(_read("recount"))
+        | lake_speed_tables(_read("lake_speed"))
         | demo_tables(_read("demo"))
         | queue_tables(_read("queues"))
         | identity_tables(*map(_read, ("prototype_index", "gallery_cost", "determinism", "contradictions")))

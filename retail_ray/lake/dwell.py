@@ -86,7 +86,7 @@ def _quantile(tenths: NDArray[Any], stays: NDArray[np.int64], share: float) -> f
     return (before + (after - before) * (place - int(place))) / 10
 
 
-def _survived_by(tenths: NDArray[Any], share: NDArray[np.float64], wanted: float) -> float | None:
+def _survived_by(tenths: NDArray[Any], share: NDArray[np.floating[Any]], wanted: float) -> float | None:
     """The shortest length after which at most this share is still there."""
     short = np.flatnonzero(share <= wanted + _ROUNDING)
     return int(tenths[short[0]]) / 10 if len(short) else None

@@ -1,6 +1,6 @@
 """Kept sums as files, so that a new process need not read the facts of a year first.
 
-    <lake>/_rollups/<site>/<roll-up>.parquet    the roll-up's columns, and `rests_on`: a digest of what a day rests on
+    <lake>/_rollups/<site>/<roll-up>.parquet    the roll-up's columns; in its metadata, what each day rests on
 
 The digest is of the roll-up's own SQL and of names, sizes and times of the day's files. A day with another digest is
 summed up anew, so a file may be old, missing or damaged, and may be deleted at any time.
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,17 @@ import pyarrow.parquet as pq
 
 from retail_ray.lake.files import check_name, lake_errors, write_atomically
 
-_DIGEST: Final = "rests_on"
+_DAYS: Final = b"retail_ray.days"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDay:
+    """A day of a file: digest of what it rests on, between which instants its rows lie, in which sessions."""
+
+    digest: str
+    low_us: int
+    high_us: int
+    sessions: tuple[str, ...]
 
 
 def rollup_file(root: Path, site_id: str, name: str) -> Path:
@@ -32,23 +44,26 @@ def digest(sql: str, rests_on: tuple[Any, ...]) -> str:
     return hashlib.sha256(repr((sql, rests_on)).encode()).hexdigest()
 
 
-def write_sums(path: Path, sums: pa.Table, digests: Mapping[date, str]) -> int:
+def write_sums(path: Path, sums: pa.Table, days: Mapping[date, StoredDay]) -> int:
     """Put the sums of all days into one file; its size in bytes."""
-    of_row = pa.array([digests[day] for day in sums["date"].to_pylist()], pa.string()).dictionary_encode()
+    described = json.dumps({day.isoformat(): asdict(stored) for day, stored in days.items()})
     content = io.BytesIO()
-    pq.write_table(sums.append_column(_DIGEST, of_row), content, compression="zstd")
+    pq.write_table(sums.replace_schema_metadata({_DAYS: described}), content, compression="zstd")
     with lake_errors("write", path):
         write_atomically(path, content.getvalue())
     return len(content.getvalue())
 
 
-def read_sums(path: Path) -> tuple[pa.Table, dict[date, str]] | None:
-    """The sums in a file and what each day's rest on; None where there is none, or none that can be read."""
+def read_sums(path: Path) -> tuple[pa.Table, dict[date, StoredDay]] | None:
+    """The sums in a file and its days; None where there is none, or none that can be read."""
     try:
         data = pq.read_table(path, partitioning=None)
-        digests = dict(zip(data["date"].to_pylist(), data[_DIGEST].to_pylist(), strict=True))
-        return data.drop_columns([_DIGEST]), digests
-    except (OSError, pa.ArrowInvalid, KeyError):
+        described = json.loads(data.schema.metadata[_DAYS])
+        return data, {
+            date.fromisoformat(day): StoredDay(**stored | {"sessions": tuple(stored["sessions"])})
+            for day, stored in described.items()
+        }
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
         return None
 
 

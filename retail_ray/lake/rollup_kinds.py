@@ -66,7 +66,8 @@ ZONE_LENGTHS: Final = Rollup(
     "zone_visits",
     _STAYS,
     f"""SELECT {{day}} AS date, zone_id, round(dwell_s * 10)::INTEGER AS tenths, {_SPAN.format(time="enter_time")},
-        {_NO_SESSIONS}, count(*) AS stays, count(*) FILTER (NOT censored) AS ended
+        {_NO_SESSIONS}, count(*)::INTEGER AS stays,
+        count(*) FILTER (NOT censored)::INTEGER AS ended
     FROM zone_visits WHERE {{where}} GROUP BY {{day}}, zone_id, tenths""",
 )
 """Lengths of stays to a tenth of a second."""

@@ -21,19 +21,24 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from retail_ray.lake.files import check_name
 from retail_ray.lake.identity_views import identities_on
-from retail_ray.lake.rollup_files import digest, of_days, read_sums, rollup_file, write_sums
+from retail_ray.lake.rollup_files import StoredDay, digest, of_days, read_sums, rollup_file, write_sums
 
 if TYPE_CHECKING:
     from retail_ray.lake.questions import Question
     from retail_ray.lake.views import Lake
 
 DAYS_AT_ONCE: Final = 14
-"""So many days are summed up by one statement, which bounds its memory and time."""
+DAYS_RESOLVED_AT_ONCE: Final = 2
+"""So many days are summed up by one statement, which bounds its memory and time; fewer where it resolves identities."""
 _DAY: Final = timedelta(days=1)
 _PARAMETER: Final = re.compile(r"\$(\w+)")
 _NEVER_US: Final = 1 << 62
+_SUMS: Final = "* EXCLUDE (low_us, high_us, sessions)"
+"""What is kept of a roll-up's columns: the others decide about a whole day."""
 _RestsOn = tuple[Any, ...]
 _Row = TypeVar("_Row")
 
@@ -101,9 +106,10 @@ class Rollups:
         """Answer of `query`, which reads the roll-up's columns from `parts`. read_all: from the facts alone."""
         with self._lock, self._lake.looking_once():
             kept, read = ([], self._asked(rollup, question)) if read_all else self._chosen(rollup, question)
-            parts = [_from_kept(rollup, kept)] if kept else []
+            parts = [f"FROM {_table(rollup, question.site_id)} WHERE date IN ({listed(kept)})"] if kept else []
             if read or not parts:
-                parts.append(rollup.select(read, rollup.within, "NULL::DATE", self._needed(rollup, question, read)))
+                facts = rollup.select(read, rollup.within, "NULL::DATE", self._needed(rollup, question, read))
+                parts.append(f"SELECT {_SUMS} FROM ({facts})")
             text = f"WITH parts AS ({' UNION ALL BY NAME '.join(parts)}) {query}"
             return self._lake.sql(text, used(text, params))
 
@@ -119,8 +125,11 @@ class Rollups:
         with self._lock, self._lake.looking_once():
             days = list(self._lake.days(rollup.table, site_id))
             self._up_to_date(rollup, site_id, days)
-            parts = _from_kept(rollup, days) if days else rollup.select([], "true", "date", [])
-            return self._lake.rows(f"WITH parts AS ({parts}) {query}", {"site": site_id})
+            if not days:
+                return []
+            return self._lake.rows(
+                f"WITH parts AS (FROM {_table(rollup, site_id)} WHERE date IN ({listed(days)})) {query}"
+            )
 
     def decided(self, site_id: str, days: Iterable[date]) -> tuple[date, ...]:
         """Business days whose identity decisions say who the tracklets of `days` are."""
@@ -158,25 +167,19 @@ class Rollups:
                 return rows
             count *= 2
 
-    def put(self, rollup: Rollup, site_id: str, sums: pa.Table, rests_on: Mapping[date, _RestsOn]) -> None:
+    def _put(self, rollup: Rollup, site_id: str, sums: pa.Table, days: Mapping[date, Kept]) -> None:
         """Keep the sums of some days in place of what was kept of them."""
-        name = f"rollups.{rollup.name}"
+        name = _table(rollup, site_id)
         with self._lake.cursor() as cursor:
             cursor.register("sums", sums)
             cursor.execute("CREATE SCHEMA IF NOT EXISTS rollups")
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT * FROM sums LIMIT 0")
             cursor.execute("BEGIN")
-            cursor.execute(f"DELETE FROM {name} WHERE site = ? AND date IN ({listed(rests_on)})", [site_id])
+            cursor.execute(f"DELETE FROM {name} WHERE date IN ({listed(days)})")
             cursor.execute(f"INSERT INTO {name} BY NAME SELECT * FROM sums")
             cursor.execute("COMMIT")
-            found = cursor.execute(
-                """SELECT date, min(low_us), max(high_us), list_distinct(flatten(list(sessions)))
-                FROM sums GROUP BY date"""
-            ).fetchall()
             cursor.unregister("sums")
-        known = {day: (low_us, high_us, frozenset(names or ())) for day, low_us, high_us, names in found}
-        for day, files in rests_on.items():
-            self._kept[rollup.name, site_id][day] = Kept(files, *known.get(day, (_NEVER_US, -1, frozenset())))
+        self._kept[rollup.name, site_id].update(days)
 
     def _asked(self, rollup: Rollup, question: Question) -> list[date]:
         """The days that may hold rows of the interval."""
@@ -205,12 +208,15 @@ class Rollups:
         kept = self._kept[rollup.name, site_id]
         self._load(rollup, site_id)
         stale = [day for day in days if day not in kept or kept[day].rests_on != files[day]]
-        for start in range(0, len(stale), DAYS_AT_ONCE):
-            some = stale[start : start + DAYS_AT_ONCE]
+        at_once = DAYS_RESOLVED_AT_ONCE if rollup.resolves else DAYS_AT_ONCE
+        for start in range(0, len(stale), at_once):
+            some = stale[start : start + at_once]
             decided = self.decided(site_id, some) if rollup.resolves else ()
             parts = rollup.select(some, "true", "date", decided)
-            sums = self._lake.sql(f"SELECT $site AS site, * FROM ({parts})", {"site": site_id})
-            self.put(rollup, site_id, sums, {day: files[day] for day in some})
+            sums = self._lake.sql(parts, {"site": site_id})
+            spans = _spans(sums, some)
+            days_kept = {day: Kept(files[day], *spans[day]) for day in some}
+            self._put(rollup, site_id, sums.drop_columns(["low_us", "high_us", "sessions"]), days_kept)
         return {day: kept[day] for day in days}
 
     def _load(self, rollup: Rollup, site_id: str) -> None:
@@ -221,10 +227,14 @@ class Rollups:
         stored = read_sums(rollup_file(self._lake.root, site_id, rollup.name))
         if stored is None:
             return
-        sums, digests = stored
-        files = self.rests_on(rollup, site_id, digests.keys() & self._lake.days(rollup.table, site_id).keys())
-        holding = {day: some for day, some in files.items() if digest(rollup.sql, some) == digests[day]}
-        self.put(rollup, site_id, of_days(sums, holding), holding)
+        sums, days = stored
+        files = self.rests_on(rollup, site_id, days.keys() & self._lake.days(rollup.table, site_id).keys())
+        holding = {
+            day: Kept(some, days[day].low_us, days[day].high_us, frozenset(days[day].sessions))
+            for day, some in files.items()
+            if digest(rollup.sql, some) == days[day].digest
+        }
+        self._put(rollup, site_id, of_days(sums, holding), holding)
 
     def save(self, rollup: Rollup, site_id: str) -> Saved:
         """Sum up every business day that is not kept, and put all into the roll-up's file."""
@@ -235,10 +245,14 @@ class Rollups:
             known = self._up_to_date(rollup, site_id, days)
             if not days:
                 return Saved(0, 0, 0)
-            text = f"SELECT * FROM rollups.{rollup.name} WHERE site = $site AND date IN ({listed(days)})"
-            sums = self._lake.sql(text, {"site": site_id})
-            digests = {day: digest(rollup.sql, kept.rests_on) for day, kept in known.items()}
-            size = write_sums(rollup_file(self._lake.root, site_id, rollup.name), sums, digests)
+            sums = self._lake.sql(f"FROM {_table(rollup, site_id)} WHERE date IN ({listed(days)})")
+            stored = {
+                day: StoredDay(
+                    digest(rollup.sql, kept.rests_on), kept.low_us, kept.high_us, tuple(sorted(kept.sessions))
+                )
+                for day, kept in known.items()
+            }
+            size = write_sums(rollup_file(self._lake.root, site_id, rollup.name), sums, stored)
             return Saved(len(days), sum(before.get(day) is not known[day] for day in days), size)
 
     def rests_on(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, _RestsOn]:
@@ -297,8 +311,21 @@ def used(text: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: params[name] for name in set(_PARAMETER.findall(text))}
 
 
-def _from_kept(rollup: Rollup, days: Sequence[date]) -> str:
-    return f"SELECT * EXCLUDE (site) FROM rollups.{rollup.name} WHERE site = $site AND date IN ({listed(days)})"
+def _table(rollup: Rollup, site_id: str) -> str:
+    return f'rollups."{rollup.name} {check_name("site", site_id)}"'
+
+
+def _spans(sums: pa.Table, days: Iterable[date]) -> dict[date, tuple[int, int, frozenset[str]]]:
+    """Earliest low_us, latest high_us and all sessions of each day; of days without rows, what suits every interval."""
+    found = (
+        sums.select(["date", "low_us", "high_us"]).group_by("date").aggregate([("low_us", "min"), ("high_us", "max")])
+    )
+    sessions: dict[date, set[str]] = defaultdict(set)
+    named = sums.filter(pc.is_valid(sums["sessions"])).select(["date", "sessions"])
+    for day, names in zip(named["date"].to_pylist(), named["sessions"].to_pylist(), strict=True):
+        sessions[day].update(names)
+    spans = {row["date"]: (row["low_us_min"], row["high_us_max"]) for row in found.to_pylist()}
+    return {day: (*spans.get(day, (_NEVER_US, -1)), frozenset(sessions[day])) for day in days}
 
 
 def _entangled(known: Mapping[date, Kept], *, by_minute: bool) -> set[date]:

@@ -147,7 +147,9 @@ def test_only_days_that_lie_inside_are_taken_as_kept(week: Path) -> None:
     with open_lake(week) as lake:
         right = stats(lake, ask()).crossings
         with lake.cursor() as cursor:
-            cursor.execute("UPDATE rollups.crossing_slots SET entries = entries + 1000 WHERE date = DATE '2026-03-28'")
+            cursor.execute(
+                "UPDATE rollups.\"crossing_slots shop-1\" SET entries = entries + 1000 WHERE date = DATE '2026-03-28'"
+            )
         assert stats(lake, ask()).crossings.entries > right.entries
         second = DAY.start_us(FIRST + timedelta(days=1))
         cut = ask(second + 20 * MINUTE_US, second + 10 * HOUR_US)
