@@ -38,12 +38,13 @@ def sample(
     recordings = _recordings(lake, videos or {})
     clips = draw_clips(lake, when, clips_per_line=clips_per_line, clip_s=clip_s, seed=seed)
     views = {line.id: line_view(lake, line) for line in lake.store.lines}
-    with lake_errors("write", folder):
-        for clip in clips:
-            pictures = _pictures(lake, clip, clip_s, views[clip.line_id], recordings.get(clip.camera_id))
+    for clip in clips:
+        pictures = list(_pictures(lake, clip, clip_s, views[clip.line_id], recordings.get(clip.camera_id)))
+        with lake_errors("write", folder):
             save(pictures, folder / "clips" / f"{clip.clip_id}.gif")
-        order = tuple((clip.clip_id, clip.line_id) for clip in clips)
-        audit = Audit(lake.store.site_id, "video" if recordings else "boxes", seed, clip_s, order)
+    order = tuple((clip.clip_id, clip.line_id) for clip in clips)
+    audit = Audit(lake.store.site_id, "video" if recordings else "boxes", seed, clip_s, order)
+    with lake_errors("write", folder):
         write_audit(folder, audit, clips)
     return audit
 

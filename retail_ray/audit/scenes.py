@@ -5,7 +5,7 @@ Nothing of the video is shown: the lake holds none. What the detector missed is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,7 +145,7 @@ def _silhouette(pen: ImageDraw.ImageDraw, box: list[float]) -> None:
     pen.rounded_rectangle(body, radius=(x2 - x1) * 0.25, fill=_PERSON, outline=_BACKGROUND)
 
 
-def save(pictures: Iterator[Image.Image], path: Path) -> None:
+def save(pictures: Sequence[Image.Image], path: Path) -> None:
     """An animated GIF that plays again and again."""
     first, *others = [picture.quantize(32, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for picture in pictures]
     path.parent.mkdir(parents=True, exist_ok=True)

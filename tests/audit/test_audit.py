@@ -21,9 +21,10 @@ from retail_ray.audit.recording import BLOCKS, pixelated
 from retail_ray.audit.report import report
 from retail_ray.audit.sample import Clip, draw_clips
 from retail_ray.audit_cli import audit
-from retail_ray.core.errors import ConfigError, DataError, LakeError, QueryError
+from retail_ray.core.errors import ConfigError, DataError, LakeError, QueryError, SourceError
 from retail_ray.evaluation.measures import Measure
 from retail_ray.lake.truth import read_truth
+from tests.video.clips import write_clip
 
 CLIP_S = 10.0
 
@@ -214,3 +215,22 @@ def test_recordings_are_averaged_over_squares() -> None:
     assert shown.shape == (270, 480, 3)
     assert np.ptp(shown) <= 1
     assert len(np.unique(np.asarray(pixelated(Image.effect_noise((640, 360), 99), (640, 360))), axis=1)[0]) <= BLOCKS
+
+
+FIRST_MINUTE = ("2026-03-02T10:31", "2026-03-02T10:31:30")
+
+
+def test_clips_of_a_recording(simulated_shop: Path, tmp_path: Path) -> None:
+    """Two minutes that begin with the camera's recording: the clips are cut where they belong, and coarse."""
+    recording = write_clip(tmp_path / "door.mp4", 600, times=range(0, 3600, 6))  # 5 pictures a second
+    with retail_ray.open(simulated_shop / "lake") as lake:
+        made = sample(lake, tmp_path / "a", FIRST_MINUTE, clips_per_line=3, clip_s=5, videos={"door": recording})
+        assert made.basis == "video"
+        for clip in read_sealed(tmp_path / "a"):
+            with Image.open(tmp_path / "a" / "clips" / f"{clip.clip_id}.gif") as picture:
+                assert picture.n_frames == 9 * 5  # type: ignore[attr-defined]
+        short = write_clip(tmp_path / "short.mp4", 60)
+        with pytest.raises(SourceError, match="does not reach clip-001"):
+            sample(lake, tmp_path / "b", FIRST_MINUTE, clips_per_line=1, videos={"door": short})
+        with pytest.raises(SourceError, match="nowhere"):
+            sample(lake, tmp_path / "c", FIRST_MINUTE, clips_per_line=1, videos={"door": tmp_path / "nowhere.mp4"})
