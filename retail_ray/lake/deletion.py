@@ -26,6 +26,7 @@ from retail_ray.lake.deletion_target import DELETED, SUMS, Mask, Target
 from retail_ray.lake.epochs import FileEntry
 from retail_ray.lake.files import lake_errors, read_json, write_json
 from retail_ray.lake.partitions import FOLDER, Partition, newest_days, partitions
+from retail_ray.lake.recounts import jobs_of, run_counted
 from retail_ray.lake.replacements import Replacement, all_files, current_files, replace, replacements
 from retail_ray.lake.runs import runs
 from retail_ray.lake.schemas import TABLES
@@ -118,20 +119,25 @@ class _Rewrite:
                 if table == "coverage":
                     yield _marked(data, self.target.marks(data))
                 else:
-                    yield data.filter(pa.array(~self.target.rows(table, self.part.run_id, data)))
+                    yield data.filter(pa.array(~self.target.rows(table, run_counted(self.part.run_id), data)))
 
 
 def _candidates(root: Path, target: Target) -> Iterator[tuple[str, Partition, list[FileEntry]]]:
     """Files of the target's site and days, by run and partition."""
     days = [part for part in partitions(root) if target.first_day <= part.day <= target.last_day]
     mine = {part.folder: part for part in days if part.site_id == target.site_id}
-    for run in runs(root, target.site_id):
+    for job in _jobs(root, target.site_id):
         by_folder: dict[str, list[FileEntry]] = defaultdict(list)
-        for path, entry in current_files(root, run.run_id).items():
+        for path, entry in current_files(root, job).items():
             if path.rpartition("/")[0] in mine and (root / path).exists():
                 by_folder[path.rpartition("/")[0]].append(entry)
         for folder, entries in by_folder.items():
-            yield run.run_id, mine[folder], sorted(entries, key=lambda entry: entry.path)
+            yield job, mine[folder], sorted(entries, key=lambda entry: entry.path)
+
+
+def _jobs(root: Path, site_id: str) -> list[str]:
+    """Under these names files of a site were committed: by runs, and by recounts of them."""
+    return [job for run in runs(root, site_id) for job in jobs_of(root, run.run_id)]
 
 
 def _counts(root: Path, table: str, run: str, entry: FileEntry, target: Target) -> tuple[int, int]:
@@ -140,7 +146,7 @@ def _counts(root: Path, table: str, run: str, entry: FileEntry, target: Target) 
         if table == "coverage":
             marks += int(target.marks(data).sum())
         else:
-            goes += int(target.rows(table, run, data).sum())
+            goes += int(target.rows(table, run_counted(run), data).sum())
     return goes, marks
 
 
@@ -173,9 +179,9 @@ def _marked(data: pa.Table, marks: Mask) -> pa.Table:
 def _receipt(root: Path, name: str, asked_us: int, target: Target) -> dict[str, Any]:
     gone: Counter[str] = Counter(dict.fromkeys(TABLES, 0))
     files = []
-    for run in runs(root, target.site_id):
-        history = all_files(root, run.run_id)
-        for done in replacements(root, run.run_id):
+    for job in _jobs(root, target.site_id):
+        history = all_files(root, job)
+        for done in replacements(root, job):
             if done.cause == name:
                 gone[done.folder.partition("/")[0]] += done.rows_before - done.rows_after
                 files.append(_checksums(done, history))

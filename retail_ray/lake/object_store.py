@@ -29,6 +29,7 @@ from retail_ray.lake.epochs import FileEntry, commits
 from retail_ray.lake.files import make_folders, sha256, sync_file, write_atomically
 from retail_ray.lake.locks import exchanging
 from retail_ray.lake.partitions import draft_folder, exchange, link_others, newest_days, partitions
+from retail_ray.lake.recounts import jobs_of
 from retail_ray.lake.replacements import current_files, digest_of, run_of
 from retail_ray.lake.runs import runs
 from retail_ray.lake.schemas import SCHEMA_VERSION
@@ -149,7 +150,7 @@ def push(lake_root: Path, address: str, on_sent: Callable[[str], None] = lambda 
     """
     root, store = Path(lake_root), ObjectStore(address)
     before = store.manifest()
-    mine = {run.run_id for run in runs(root)}
+    mine = {job for run in runs(root) for job in jobs_of(root, run.run_id)}
     kept = {path: entry for path, entry in before.files.items() if run_of(path) not in mine}
     files = finished_files(root)
     records = _records(root, files)
@@ -207,7 +208,7 @@ def finished_files(root: Path) -> dict[str, FileEntry]:
     newest = newest_days(partitions(root))
     found: dict[str, FileEntry] = {}
     for run in runs(root):
-        for path, entry in current_files(root, run.run_id).items():
+        for path, entry in (item for job in jobs_of(root, run.run_id) for item in current_files(root, job).items()):
             _, day, site, _ = path.split("/")
             ended = run.status == "complete" or date.fromisoformat(day[5:]) < newest.get(site[5:], date.min)
             if ended and (root / path).exists():
@@ -224,9 +225,10 @@ def _records(root: Path, files: dict[str, FileEntry]) -> list[str]:
         if entry.path not in files and (root / entry.path).exists()
     }
     left_out = {
-        f"_commits/{run.run_id}/{commit.epoch:06d}.json"
+        f"_commits/{job}/{commit.epoch:06d}.json"
         for run in runs(root)
-        for commit in commits(root, run.run_id)
+        for job in jobs_of(root, run.run_id)
+        for commit in commits(root, job)
         if any(entry.path in open_files for entry in commit.files)
     }
     paths = [path for folder in _RECORDS for path in sorted((root / folder).rglob("[!.]*.json"))]

@@ -10,6 +10,7 @@ version holds, so the record is written before the first of these rows; views lo
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -58,9 +59,24 @@ class Recounts:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+_JOB: Final = re.compile(r"(.+)\.c[0-9a-f]{12}")
+
+
 def job_of(run_id: str, date: str, version: str) -> str:
     """The name under which a counted day is staged and committed."""
     return f"{run_id}.c" + hashlib.sha256(f"{date}/{version}".encode()).hexdigest()[:12]
+
+
+def jobs_of(lake_root: Path, run_id: str) -> list[str]:
+    """The run itself, and the jobs that counted days of it anew: under these names its files were committed."""
+    counted = (path.name for path in (Path(lake_root) / "_commits").glob(f"{run_id}.c*"))
+    return [run_id, *sorted(name for name in counted if run_counted(name) == run_id)]
+
+
+def run_counted(job: str) -> str:
+    """The run whose people the rows of a job speak of."""
+    found = _JOB.fullmatch(job)
+    return job if found is None else found.group(1)
 
 
 def recounting(lake_root: Path, site_id: str) -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ from benchmarks.lake_concurrency import run_together
 
 
 def test_no_read_fails_and_no_row_is_lost_or_doubled(tmp_path: Path) -> None:
-    """Two writers, compaction, retention and readers, until some files were merged; `make bench-lake-concurrency` is the long one."""
+    """Until some files were merged; `make bench-lake-concurrency` is the long one."""
     found = run_together(tmp_path, seconds=10.0, readers=3, least_epochs=60)
     counts = found["counts"]
     assert found["problems"] == []

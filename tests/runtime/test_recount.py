@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from retail_ray.cli import main
 from retail_ray.config import Site
 from retail_ray.core.errors import ConfigError, LakeError
+from retail_ray.lake import deletion_target
+from retail_ray.lake.check import check
+from retail_ray.lake.compaction import compact
+from retail_ray.lake.deletion import delete
+from retail_ray.lake.partitions import empty_aside
 from retail_ray.lake.recounts import activate, drop, job_of, read_recounts
+from retail_ray.lake.replacements import maintenance
 from retail_ray.lake.runs import runs, supersede
 from retail_ray.lake.views import open_lake
 from retail_ray.runtime import recount_day
@@ -290,3 +296,35 @@ def test_jobs_of_a_run_carry_its_name() -> None:
     names = {job_of("r1", "2026-03-02", "a"), job_of("r1", "2026-03-03", "a"), job_of("r1", "2026-03-02", "b")}
     assert len(names) == 3
     assert all(name.startswith("r1.c") for name in names)
+
+
+def test_a_visit_is_deleted_from_every_version_and_a_merged_lake_is_sound(site: Site) -> None:
+    """Versions that are not in force hold the same people."""
+    root, other = Path(site.lake), moved(site, 4.0)
+    recount(other)
+    with open_lake(root) as lake:
+        (who,) = lake.rows(
+            "SELECT session_id, identity_id FROM journeys_all GROUP BY ALL ORDER BY count(*) DESC, session_id, identity_id LIMIT 1"
+        )
+        target = deletion_target.visit(lake, who["session_id"], who["identity_id"])
+        keys = lake.rows(
+            """SELECT camera_id, local_id FROM tracklet_identity
+            WHERE session_id = $session_id AND identity_id = $identity_id""",
+            who,
+        )
+    everywhere = "SELECT count(*) AS n FROM {table} WHERE camera_id = $camera_id AND local_id = $local_id"
+    with maintenance(root):
+        compact(root)
+        delete(root, target, 0)
+        empty_aside(root)
+        assert check(root).faults == []
+    with open_lake(root) as lake:
+        for table in ("detections", "tracklets", "zone_visits_all", "line_crossings_all"):
+            assert sum(lake.rows(everywhere.format(table=table), key)[0]["n"] for key in keys) == 0, table
+            assert lake.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] > 0
+        left = lake.rows("SELECT DISTINCT config_version FROM zone_visits_all")
+        assert len(left) == 2
+        journeys = lake.rows(
+            "SELECT count(*) AS n FROM journeys_all WHERE session_id = $session_id AND identity_id = $identity_id", who
+        )
+    assert journeys[0]["n"] == 0
