@@ -149,6 +149,7 @@ _ROWS = (
     "foot_px",
     "foot_source",
     "floor_xy_m",
+    "edge_px",
     "visible_share",
     "mask_rle",
 )

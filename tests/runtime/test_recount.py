@@ -304,7 +304,7 @@ def test_a_visit_is_deleted_from_every_version_and_a_merged_lake_is_sound(site: 
     recount(other)
     with open_lake(root) as lake:
         (who,) = lake.rows(
-            "SELECT session_id, identity_id FROM journeys_all GROUP BY ALL ORDER BY count(*) DESC, session_id, identity_id LIMIT 1"
+            "SELECT session_id, identity_id FROM journeys_all GROUP BY ALL ORDER BY count(*) DESC, 1, 2 LIMIT 1"
         )
         target = deletion_target.visit(lake, who["session_id"], who["identity_id"])
         keys = lake.rows(
