@@ -17,7 +17,7 @@ from retail_ray.lake.replacements import current_files, digest_of, unfinished
 from retail_ray.lake.retention import first_kept_days, is_retained
 from retail_ray.lake.runs import RunRecord, overlapping_runs, runs
 from retail_ray.lake.schemas import TABLES
-from retail_ray.lake.views import file_schema_version
+from retail_ray.lake.views import has_current_columns
 
 QUARANTINED: Final = frozenset({"orphan", "foreign", "damaged", "future_schema"})
 """Kinds of files that `repair` moves away."""
@@ -144,7 +144,7 @@ def _look(root: Path, path: str, records: _Records, *, checksums: bool) -> Findi
         return Finding("damaged", path, "its bytes are not those that were recorded: restore it from a copy")
     kind: Literal["foreign", "future_schema"] = "foreign"
     try:
-        file_schema_version(file, file.relative_to(root).parts[0])
+        has_current_columns(file, file.relative_to(root).parts[0])
     except LakeError as error:
         kind = "future_schema" if "is newer than" in str(error) else "foreign"
         return Finding(kind, path, str(error).partition(": ")[2])

@@ -136,14 +136,18 @@ def slabs_of(table: str, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def row_groups(lake_root: Path, entry: FileEntry) -> Iterator[pa.Table]:
-    """Rows of one file, verified first; LakeError where its schema is not the newest."""
-    path = verify(lake_root, entry)
+    """Rows of one file, verified first, with the columns of the newest schema: what older files lack is NULL."""
+    path, schema = verify(lake_root, entry), TABLES[entry.table]
     with pq.ParquetFile(path) as file:
         version = (file.schema_arrow.metadata or {}).get(META_VERSION, b"0").decode()
-        if version != str(SCHEMA_VERSION):
-            raise LakeError(f"{path}: schema version {version}, only files of version {SCHEMA_VERSION} are rewritten")
+        missing = [field for field in schema if field.name not in file.schema_arrow.names]
+        if int(version) > SCHEMA_VERSION or not all(field.nullable for field in missing):
+            raise LakeError(f"{path}: schema version {version} cannot be rewritten as version {SCHEMA_VERSION}")
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number)
+            data = file.read_row_group(number)
+            for field in missing:
+                data = data.append_column(field, pa.nulls(len(data), field.type))
+            yield data.select(schema.names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class RemoteLake(Lake):
         self._named.look()
         super()._refresh(tables)
 
-    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, int]:
-        """Pushed files were checked before; their versions are unknown, so columns are matched by name."""
+    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, bool]:
+        """Pushed files were checked before; their columns are not looked at, so they are matched by name."""
         paths = [self._named.path(table, key, name) for key, files in listed.items() for name, *_ in files]
-        return dict.fromkeys(paths, 0)
+        return dict.fromkeys(paths, False)

@@ -69,7 +69,7 @@ class Lake:
         self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
         self._looked = local()
         self.rollups = Rollups(self)
-        self._files: dict[str, dict[str, int]] = {}
+        self._files: dict[str, dict[str, bool]] = {}
         self._shapes: dict[str, tuple[str | list[str] | None, bool, bool]] = {}
         self._recounts_seen: Hashable = ()
         self._versions: dict[tuple[str, str, date], tuple[tuple[str, str], ...]] = {}
@@ -286,21 +286,20 @@ class Lake:
         for table in self._shapes:
             self._define_view(table)
 
-    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, int]:
+    def _checked_files(self, table: str, listed: Mapping[tuple[str, str], Partition]) -> dict[str, bool]:
         known, found = self._files.get(table, {}), {}
         for partition, files in listed.items():
             for name, *_ in files:
                 path = self._listing.path(table, partition, name)
                 try:
-                    found[path] = known[path] if path in known else file_schema_version(Path(path), table)
+                    found[path] = known[path] if path in known else has_current_columns(Path(path), table)
                 except FileNotFoundError as error:
                     raise _VanishedError(f"{path}: vanished while the lake was listed: ask again") from error
         return found
 
     def _define_view(self, table: str) -> None:
         """Views are bound to a way of reading: anew when the first file comes, or files of another version."""
-        source, versions = self._source(table), set(self._files[table].values())
-        mixed, recounted = versions not in (set(), {SCHEMA_VERSION}), bool(self._versions)
+        source, mixed, recounted = self._source(table), not all(self._files[table].values()), bool(self._versions)
         shape, name = (source, mixed, recounted), _RAW_NAMES.get(table, table)
         if self._shapes.get(table) != shape:
             for statement in view_statements(table, source, mixed=mixed, name=name, recounted=recounted):
@@ -327,22 +326,26 @@ def _relation(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelati
     return relation
 
 
-def file_schema_version(path: Path, table: str) -> int:
-    """Version of a file's schema; LakeError where it is no Parquet file, not of this table, or from the future."""
+def has_current_columns(path: Path, table: str) -> bool:
+    """Whether a file has the columns of this program's schema, or those of an older one.
+
+    LakeError where it is no Parquet file, not of this table, or from the future.
+    """
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         if getattr(error, "errno", None) is not None:  # the file system's own; a damaged footer has none
             raise
         raise LakeError(
             f"{path}: not a whole Parquet file, so not written by retail-ray: remove it ({_first_line(error)})"
         ) from error
+    metadata = schema.metadata or {}
     if metadata.get(META_TABLE, b"").decode(errors="replace") != table:
         raise LakeError(f"{path}: not written by retail-ray for table '{table}'; move it out of the lake")
     version = int(metadata.get(META_VERSION, b"0"))
     if version > SCHEMA_VERSION:
         raise LakeError(f"{path}: schema version {version} is newer than this program's {SCHEMA_VERSION}; update it")
-    return version
+    return schema.names == TABLES[table].names  # type: ignore[no-any-return]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,12 @@ from retail_ray.core.errors import LakeError
 from retail_ray.lake.check import check
 from retail_ray.lake.compaction import compact, merges
 from retail_ray.lake.epochs import publish, recover
+from retail_ray.lake.files import sha256
 from retail_ray.lake.partitions import empty_aside
 from retail_ray.lake.replacements import current_files, maintenance
 from retail_ray.lake.runs import supersede
-from retail_ray.lake.schemas import TABLES
-from retail_ray.lake.views import open_lake
+from retail_ray.lake.schemas import META_VERSION, TABLES
+from retail_ray.lake.views import has_current_columns, open_lake
 from tests.lake.maintained import (
     EPOCHS_A_DAY,
     SITE,
@@ -212,3 +214,27 @@ def test_a_killed_compaction_changes_no_row_and_the_next_one_ends_the_same(tmp_p
             assert {fault.kind for fault in check(root, rows=False).faults} == {"missing"}  # the tables left out
         assert not any((root / "_maintenance").iterdir())
         shutil.rmtree(root)
+
+
+def age(root: Path) -> None:
+    """Make the detections those of schema version 2, which had no lower edges, with records that say so."""
+    for record in (root / "_commits").rglob("*.json"):
+        content = json.loads(record.read_text())
+        for entry in content["files"]:
+            if entry["table"] == "detections":
+                path = root / entry["path"]
+                data = pq.read_table(path, partitioning=None).drop_columns(["edge_x_px", "edge_y_px"])
+                pq.write_table(data.replace_schema_metadata({**data.schema.metadata, META_VERSION: b"2"}), path)
+                entry |= {"sha256": sha256(path.read_bytes()), "bytes": path.stat().st_size}
+        record.write_text(json.dumps(content))
+
+
+def test_files_of_an_older_schema_are_merged_into_one_of_this(tmp_path: Path) -> None:
+    write_days(tmp_path, 1)
+    age(tmp_path)
+    before = all_rows(tmp_path)
+    assert {row["edge_x_px"] for row in before["detections"]} == {None}
+    assert compacted(tmp_path) == len(TABLES)
+    assert all_rows(tmp_path) == before
+    assert has_current_columns(next((tmp_path / "detections").rglob("*.parquet")), "detections")
+    require_sound(tmp_path)
