@@ -27,8 +27,7 @@ def association_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
         "identity, rivals": _variants(everything, (PRODUCT, *RIVALS, TRUE), WHO),
         "identity, tracklets and doors": _variants(everything, (PRODUCT,), DOORS),
         "identity, stress": _stress(report),
-        "identity, links": _links(report["links"]),
-    }
+    } | ({"identity, links": _links(report["links"])} if "links" in report else {})
 
 
 def _conditions(report: Mapping[str, Any]) -> str:

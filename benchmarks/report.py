@@ -37,6 +37,7 @@ LATE = {
     "bench-events": ("events, day", "events, tables"),
     "bench-demo": ("demo, seconds",),
     "bench-recount": ("recount",),
+    "bench-identity": ("identity, links",),
     "bench-live": ("live latency",),
     "bench-determinism": ("determinism",),
     "bench-queues": ("queues, scenes", "queues, accuracy", "queues, abandonment"),
