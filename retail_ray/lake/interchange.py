@@ -178,7 +178,10 @@ def _journeys(lake: Lake, interval: Interval) -> Iterator[str]:
     query = f"""SELECT journey_id, identity_id, site_id, epoch_us(enter_time) AS enter_us,
            epoch_us(exit_time) AS exit_us, duration_s, converted,
            [stay.zone_id FOR stay IN stays] AS zones, [stay.dwell_s FOR stay IN stays] AS dwells_s
-        FROM journeys WHERE {within("enter_time")} ORDER BY enter_time, journey_id"""
+        FROM (SELECT * EXCLUDE (converted) FROM journeys)
+        LEFT JOIN (SELECT site_id, run_id, journey_id, date, converted FROM journey_conversions)
+            USING (site_id, run_id, journey_id, date)
+        WHERE {within("enter_time")} ORDER BY enter_time, journey_id"""
     return _sliced(lake, query, interval, _DAY_US, _journey)
 
 

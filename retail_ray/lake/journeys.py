@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
 from retail_ray.core.retail_records import JourneyStay
 from retail_ray.lake import rollup_kinds
+from retail_ray.lake.conversion_views import journey_conversions
+from retail_ray.lake.identity_views import identities_within
 from retail_ray.lake.queries import RowKey
 from retail_ray.lake.questions import Question
 from retail_ray.lake.rollups import listed, used
@@ -112,8 +114,22 @@ def journeys(
         enough=limit + 1,
         time_us=itemgetter("enter_us"),
     )
-    found = [_found(row) for row in rows[:limit]]
+    found = [_found(row) for row in _with_conversions(lake, question, rows[:limit])]
     return found, found[-1].key if len(rows) > limit else None
+
+
+def _with_conversions(lake: Lake, question: Question, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The visits with what is known now of sales and services."""
+    dates = {question.day.date_of(row["enter_us"]) for row in rows}
+    around = {day + timedelta(days=offset) for day in dates for offset in (-1, 0, 1)}
+    within = f"site_id = $site AND date IN ({listed(sorted(around))})"
+    text = f"""WITH identified AS ({identities_within(within)}), bought AS ({journey_conversions(within, "identified")})
+        SELECT run_id, journey_id, converted, conversion_source FROM bought WHERE list_contains($ids, journey_id)"""
+    known = {
+        (row.pop("run_id"), row.pop("journey_id")): row
+        for row in lake.rows(text, {"site": question.site_id, "ids": [row["journey_id"] for row in rows]})
+    }
+    return [row | known.get((row["run_id"], row["journey_id"]), {}) for row in rows]
 
 
 def _found(row: dict[str, Any]) -> FoundJourney:

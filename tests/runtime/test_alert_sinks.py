@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -244,6 +245,9 @@ def test_a_broker_gets_them_with_its_topics_also_after_it_died(tmp_path: Path) -
             job.commit(alert(2), alert(3, "cleared"))
             hook.taken.wait_for(3)  # the other sink does not wait for the broker
             assert len(inbox.items) == 1
+            deadline_s = time.monotonic() + 60
+            while job.sinks.statuses[0].failures == 0 and time.monotonic() < deadline_s:
+                threading.Event().wait(0.05)
             with broker(tmp_path, port), subscriber(port, "shops/#") as revived:
                 job.commit(alert(4))
                 assert keys([body for _, body in revived.wait_for(1)])[-1] in {key(2), key(3), key(4)}
