@@ -21,6 +21,8 @@ from retail_ray.vision.weights import ModelsRow
 
 PLAIN_EVERY_S = 5.0
 
+_PIPE_WIDTH = 240
+
 
 class Progress:
     """A table that redraws itself in a terminal, a line each few seconds elsewhere. Writes to stderr."""
@@ -120,7 +122,13 @@ def print_comparison(rows: Sequence[Compared]) -> None:
         numbers = ("–" if value is None else f"{value:.1f}" if row.unit == "s" else f"{value:g}"
                    for value in (row.counted, row.true))  # fmt: skip
         table.add_row(row.what, *numbers, row.unit)
-    Console().print(table)
+    wide_console().print(table)
+
+
+def wide_console() -> Console:
+    """For tables of answers: into a file or a pipe nothing is cut off."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def print_answer(answer: SqlAnswer, form: str) -> None:
@@ -133,7 +141,7 @@ def print_answer(answer: SqlAnswer, form: str) -> None:
         writer.writerow(answer.columns)
         writer.writerows(answer.rows)
     else:
-        _print_rows(Console(), "", [dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        _print_rows(wide_console(), "", [dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
     if answer.truncated:
         Console(stderr=True).print(f"only the first {len(answer.rows)} rows are shown; raise --max-rows")
 

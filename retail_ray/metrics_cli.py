@@ -123,8 +123,9 @@ def _print(rows: list[dict[str, Any]], form: str) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from retail_ray.console import wide_console
 
     table = Table()
     columns = [name for name in (rows[0] if rows else ()) if name != "to"]
@@ -132,7 +133,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), justify="right")
     for row in rows:
         table.add_row(row["from"][:16], *(_cell(row[name]) for name in columns[1:]))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _cell(value: object) -> str:
