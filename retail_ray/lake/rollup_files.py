@@ -28,12 +28,14 @@ _DAYS: Final = b"retail_ray.days"
 
 @dataclass(frozen=True, slots=True)
 class StoredDay:
-    """A day of a file: digest of what it rests on, between which instants its rows lie, in which sessions."""
+    """A day of a file: digest of what it rests on, and the rest as in `Kept`."""
 
     digest: str
     low_us: int
     high_us: int
     sessions: tuple[str, ...]
+    from_us: int
+    until_us: int
 
 
 def rollup_file(root: Path, site_id: str, name: str) -> Path:

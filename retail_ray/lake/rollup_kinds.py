@@ -53,7 +53,8 @@ TRACKLETS: Final = Rollup(
     "tracklet_days",
     "tracklets",
     _TRACKS,
-    f"""SELECT {{day}} AS date, min(epoch_us(last_time)) AS low_us, max(epoch_us(first_time)) AS high_us, {_SESSIONS},
+    f"""SELECT {{day}} AS date, min(epoch_us(last_time)) AS low_us, max(epoch_us(first_time)) AS high_us,
+        min(epoch_us(first_time)) AS from_us, max(epoch_us(last_time)) AS until_us, {_SESSIONS},
         count(*) AS tracklets, count(*) FILTER (identity_id IS NULL) AS unidentified,
         count(DISTINCT identity_id) AS identities
     FROM tracklets LEFT JOIN {{identities}} USING (site_id, run_id, camera_id, local_id)

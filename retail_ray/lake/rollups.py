@@ -12,19 +12,18 @@ after. A session that reaches over several of the asked days is counted from the
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from retail_ray.lake.files import check_name
 from retail_ray.lake.identity_views import identities_on
+from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, SessionDays, entangled, kept_of, low_first, spans_of
 from retail_ray.lake.rollup_files import StoredDay, digest, of_days, read_sums, rollup_file, write_sums
 
 if TYPE_CHECKING:
@@ -36,10 +35,10 @@ DAYS_RESOLVED_AT_ONCE: Final = 2
 """So many days are summed up by one statement, which bounds its memory and time; fewer where it resolves identities."""
 _DAY: Final = timedelta(days=1)
 _PARAMETER: Final = re.compile(r"\$(\w+)")
-_NEVER_US: Final = 1 << 62
 _SUMS: Final = "* EXCLUDE (low_us, high_us, sessions)"
 """What is kept of a roll-up's columns: the others decide about a whole day."""
-_RestsOn = tuple[Any, ...]
+_ABOUT_DAYS: Final = ("low_us", "high_us", "from_us", "until_us", "sessions")
+"""Columns of sums that say which of them hold, and are not added up."""
 _Row = TypeVar("_Row")
 
 
@@ -48,7 +47,8 @@ class Rollup:
     """One kind of sums.
 
     sql: a SELECT with the columns date, low_us and high_us (a question with start_us <= low_us and high_us < end_us
-    has all rows of the group), sessions (list of text, names of identity sessions) and what is added up. In it
+    has all rows of the group), sessions (list of text, names of identity sessions) and what is added up; where rows
+    last, also from_us and until_us (a question that ends before or starts behind has none of them). In it
     `{where}` stands for the choice of rows, `{day}` for the business day or, where days are read together, nothing,
     and `{identities}` for the relation of tracklets to identities.
     table: whose files it rests on. within: SQL that holds for rows in the interval. earlier_days: how many business
@@ -72,16 +72,6 @@ class Rollup:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is known of a kept day: what its sums rest on, between which instants its rows lie, in which sessions."""
-
-    rests_on: _RestsOn
-    low_us: int
-    high_us: int
-    sessions: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
     """What a roll-up's file holds; summed_up: days that had to be read for it."""
 
@@ -97,7 +87,7 @@ class Rollups:
         self._lake = lake
         self._lock = RLock()
         self._kept: dict[tuple[str, str], dict[date, Kept]] = defaultdict(dict)
-        self._sessions: dict[str, _SessionDays] = {}
+        self._sessions: dict[str, SessionDays] = {}
         self._loaded: set[tuple[str, str]] = set()
 
     def table(
@@ -158,11 +148,13 @@ class Rollups:
         with self._lock, self._lake.looking_once():
             asked = self._asked(rollup, question)
             known = self._up_to_date(rollup, question.site_id, asked)
-        days = sorted((day for day in asked if after_us is None or known[day].high_us >= after_us), key=_low(known))
+        days = sorted(
+            (day for day in asked if after_us is None or known[day].high_us >= after_us), key=low_first(known)
+        )
         count = 1
         while True:
             rows = fetch(days[:count])
-            later_us = min((known[day].low_us for day in days[count:]), default=_NEVER_US)
+            later_us = min((known[day].low_us for day in days[count:]), default=NEVER_US)
             if count >= len(days) or (len(rows) >= enough and time_us(rows[-1]) < later_us):
                 return rows
             count *= 2
@@ -191,11 +183,14 @@ class Rollups:
         days = self._asked(rollup, question)
         if question.camera_id is not None:
             return [], days
+        start_us, end_us = question.start_us, question.end_us
         known = self._up_to_date(rollup, question.site_id, days)
-        apart = set(days) - _entangled(known, by_minute=rollup.by_minute)
+        known = {day: kept for day, kept in known.items() if rollup.by_minute or kept.touches(start_us, end_us)}
+        days = list(known)
+        apart = set(days) - entangled(known, by_minute=rollup.by_minute)
         whole = [
             day for day in days
-            if day in apart and question.start_us <= known[day].low_us and known[day].high_us < question.end_us
+            if day in apart and start_us <= known[day].low_us and known[day].high_us < end_us
         ]  # fmt: skip
         return whole, sorted(set(days) - set(whole))
 
@@ -214,9 +209,14 @@ class Rollups:
             decided = self.decided(site_id, some) if rollup.resolves else ()
             parts = rollup.select(some, "true", "date", decided)
             sums = self._lake.sql(parts, {"site": site_id})
-            spans = _spans(sums, some)
+            spans = spans_of(sums, some)
             days_kept = {day: Kept(files[day], *spans[day]) for day in some}
-            self._put(rollup, site_id, sums.drop_columns(["low_us", "high_us", "sessions"]), days_kept)
+            self._put(
+                rollup,
+                site_id,
+                sums.drop_columns([name for name in _ABOUT_DAYS if name in sums.column_names]),
+                days_kept,
+            )
         return {day: kept[day] for day in days}
 
     def _load(self, rollup: Rollup, site_id: str) -> None:
@@ -230,9 +230,7 @@ class Rollups:
         sums, days = stored
         files = self.rests_on(rollup, site_id, days.keys() & self._lake.days(rollup.table, site_id).keys())
         holding = {
-            day: Kept(some, days[day].low_us, days[day].high_us, frozenset(days[day].sessions))
-            for day, some in files.items()
-            if digest(rollup.sql, some) == days[day].digest
+            day: kept_of(some, days[day]) for day, some in files.items() if digest(rollup.sql, some) == days[day].digest
         }
         self._put(rollup, site_id, of_days(sums, holding), holding)
 
@@ -248,14 +246,19 @@ class Rollups:
             sums = self._lake.sql(f"FROM {_table(rollup, site_id)} WHERE date IN ({listed(days)})")
             stored = {
                 day: StoredDay(
-                    digest(rollup.sql, kept.rests_on), kept.low_us, kept.high_us, tuple(sorted(kept.sessions))
+                    digest(rollup.sql, kept.rests_on),
+                    kept.low_us,
+                    kept.high_us,
+                    tuple(sorted(kept.sessions)),
+                    kept.from_us,
+                    kept.until_us,
                 )
                 for day, kept in known.items()
             }
             size = write_sums(rollup_file(self._lake.root, site_id, rollup.name), sums, stored)
             return Saved(len(days), sum(before.get(day) is not known[day] for day in days), size)
 
-    def rests_on(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, _RestsOn]:
+    def rests_on(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, RestsOn]:
         """The files and counted versions that decide the sums of these days."""
         files = self._lake.days(rollup.table, site_id)
         own = {day: (files[day], self._lake.versions_on(rollup.table, site_id, day)) for day in days}
@@ -264,7 +267,7 @@ class Rollups:
         events = self._lake.days("identity_events", site_id)
         return {day: (*own[day], *((on, events[on]) for on in self.decided(site_id, [day]))) for day in days}
 
-    def _indexed(self, site_id: str, files: Mapping[date, Any], known: _SessionDays | None) -> _SessionDays:
+    def _indexed(self, site_id: str, files: Mapping[date, Any], known: SessionDays | None) -> SessionDays:
         """Which sessions decided something on which business day; only new days are read."""
         before = known.of_day if known is not None else {}
         of_day = {day: found for day, found in before.items() if files.get(day) is found[0]}
@@ -275,30 +278,7 @@ class Rollups:
             {"site": site_id},
         )
         named = {row["date"]: frozenset(row["sessions"]) for row in rows}
-        return _SessionDays(files, of_day | {day: (files[day], named.get(day, frozenset())) for day in fresh})
-
-
-class _SessionDays:
-    """The sessions of each business day's identity decisions. files: what it was made from."""
-
-    def __init__(self, files: Mapping[date, Any], of_day: dict[date, tuple[Any, frozenset[str]]]) -> None:
-        self.files = files
-        self.of_day = of_day
-        self._days: dict[str, set[date]] = defaultdict(set)
-        self._around: dict[date, frozenset[date]] = {}
-        for day, (_, sessions) in of_day.items():
-            for session in sessions:
-                self._days[session].add(day)
-
-    def around(self, days: Iterable[date]) -> tuple[date, ...]:
-        found = set[date]()
-        for day in days:
-            if day not in self._around:
-                near = {other for other in (day - _DAY, day, day + _DAY) if other in self.of_day}
-                sessions = frozenset[str]().union(*(self.of_day[other][1] for other in near))
-                self._around[day] = frozenset(near.union(*(self._days[session] for session in sessions)))
-            found |= self._around[day]
-        return tuple(sorted(found))
+        return SessionDays(files, of_day | {day: (files[day], named.get(day, frozenset())) for day in fresh})
 
 
 def listed(days: Iterable[date]) -> str:
@@ -313,32 +293,3 @@ def used(text: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table(rollup: Rollup, site_id: str) -> str:
     return f'rollups."{rollup.name} {check_name("site", site_id)}"'
-
-
-def _spans(sums: pa.Table, days: Iterable[date]) -> dict[date, tuple[int, int, frozenset[str]]]:
-    """Earliest low_us, latest high_us and all sessions of each day; of days without rows, what suits every interval."""
-    found = (
-        sums.select(["date", "low_us", "high_us"]).group_by("date").aggregate([("low_us", "min"), ("high_us", "max")])
-    )
-    sessions: dict[date, set[str]] = defaultdict(set)
-    named = sums.filter(pc.is_valid(sums["sessions"])).select(["date", "sessions"])
-    for day, names in zip(named["date"].to_pylist(), named["sessions"].to_pylist(), strict=True):
-        sessions[day].update(names)
-    spans = {row["date"]: (row["low_us_min"], row["high_us_max"]) for row in found.to_pylist()}
-    return {day: (*spans.get(day, (_NEVER_US, -1)), frozenset(sessions[day])) for day in days}
-
-
-def _entangled(known: Mapping[date, Kept], *, by_minute: bool) -> set[date]:
-    """Days that share a session, or an interval of time, with another one."""
-    counts = Counter(session for kept in known.values() for session in kept.sessions)
-    shared = {session for session, count in counts.items() if count > 1}
-    found = {day for day, kept in known.items() if not shared.isdisjoint(kept.sessions)}
-    if by_minute:
-        for before, after in pairwise(sorted(known, key=_low(known))):
-            if known[after].low_us <= known[before].high_us:
-                found |= {before, after}
-    return found
-
-
-def _low(known: Mapping[date, Kept]) -> Callable[[date], int]:
-    return lambda day: known[day].low_us
