@@ -3,17 +3,36 @@
 publish      a writer moves an epoch into place and records it; nobody exchanges a folder meanwhile
 readers      held together by readers that were disturbed too often; held alone to exchange a folder
 maintenance  one job that rewrites, removes or checks files at a time
+
+The file `deletions` there grows by a byte before files that were put aside are deleted: a reader that may have been
+listing them, however slow it is, looks at its size before and behind its question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 from retail_ray.core.errors import LakeError
 from retail_ray.lake.files import lake_errors
+
+
+def deletions(lake_root: Path) -> int:
+    """How often files that were put aside have been deleted."""
+    with suppress(FileNotFoundError):
+        return (Path(lake_root) / "_locks" / "deletions").stat().st_size
+    return 0
+
+
+def announce_deletion(lake_root: Path) -> None:
+    """Call under `maintaining`, before the first file goes."""
+    path = Path(lake_root) / "_locks" / "deletions"
+    with lake_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as counted:
+            counted.write(b".")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from typing import Final
 
 from retail_ray.core.errors import LakeError
 from retail_ray.lake.files import lake_errors, make_folders, sync_folder
+from retail_ray.lake.locks import announce_deletion
 from retail_ray.lake.schemas import TABLES
 
 FOLDER: Final = "_maintenance"
@@ -118,7 +119,8 @@ def files_aside(lake_root: Path) -> Iterator[Path]:
 
 
 def empty_aside(lake_root: Path) -> None:
-    """Delete what exchanges put aside: when nobody can be listing it any more."""
+    """Delete what exchanges put aside. Readers of the product that still list it ask again; leave others time."""
+    announce_deletion(lake_root)
     _remove(lake_root, _ASIDE)
 
 

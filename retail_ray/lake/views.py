@@ -22,7 +22,7 @@ from retail_ray.lake.conversion_views import CONVERSION_VIEWS
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
 from retail_ray.lake.listing import Listed, Listing, Partition, tables_behind
-from retail_ray.lake.locks import reading
+from retail_ray.lake.locks import deletions, reading
 from retail_ray.lake.recounts import RECOUNTABLE, Recounts, all_recounts, in_force, record_paths
 from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
@@ -175,12 +175,20 @@ class Lake:
             with self._cursor(query) as cursor:
                 return answer(cursor)
 
-        return self._undisturbed(once)
+        def watched() -> _Answer:
+            before = deletions(self.root)
+            found = once()
+            if deletions(self.root) != before:
+                raise _VanishedError(f"{self.root}: files were deleted while they may have been listed: ask again")
+            return found
 
-    def _undisturbed(self, once: Callable[[], _Answer]) -> _Answer:
+        return self._undisturbed(once, watched)
+
+    def _undisturbed(self, once: Callable[[], _Answer], watched: Callable[[], _Answer] | None = None) -> _Answer:
+        """The answer of `watched` (default `once`), which raises where it was disturbed; in the end with quiet kept."""
         for _ in range(_TRIES):
             with suppress(_VanishedError):
-                return once()
+                return (watched or once)()
             if getattr(self._looked, "tables", None) is not None:
                 self._looked.tables = set()
         with reading(self.root):

@@ -159,6 +159,25 @@ def test_a_reader_is_undisturbed_by_an_exchange_at_any_moment(tmp_path: Path, mo
     assert left == []
 
 
+def test_a_reader_that_may_have_listed_deleted_files_asks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a listing may outlast any time that is waited before deleting: files are missed silently."""
+    write_days(tmp_path, 2)
+    with open_lake(tmp_path) as lake:
+        refresh, asked = lake._refresh, list[int]()
+
+        def disturbed(tables: Iterable[str]) -> None:
+            refresh(tables)
+            asked.append(1)
+            if len(asked) == 1:
+                compacted(tmp_path)  # deletes what it put aside
+
+        monkeypatch.setattr(lake, "_refresh", disturbed)
+        assert lake.rows("SELECT count(*) AS n FROM heat")[0]["n"] == 2 * EPOCHS_A_DAY
+    assert len(asked) == 2
+
+
 KILLED = """
 import ctypes, os, shutil, signal, sys
 from pathlib import Path
