@@ -161,7 +161,7 @@ def _maintain(shared: _Shared, folder: Path, seconds: float) -> None:
 
 def _read(shared: _Shared, folder: Path, seconds: float) -> None:
     counts, problems = Counter[str](), list[str]()
-    with open_lake(folder, threads=1) as lake:
+    with open_lake(folder, threads=1, max_execution_s=600) as lake:  # the proof is of files, not of time
         shared.ready.wait()
         end_s = time.monotonic() + seconds
         while shared.goes_on(end_s):
