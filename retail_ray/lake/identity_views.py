@@ -16,7 +16,7 @@ WITH RECURSIVE assigned AS (
     SELECT site_id, run_id, session_id, camera_id, local_id,
            arg_max(identity_id, sequence) AS identity_id, max(sequence) AS sequence
     FROM identity_events
-    WHERE kind IN ('create', 'assign', 'split') AND camera_id IS NOT NULL AND local_id IS NOT NULL AND {known}
+    WHERE kind IN ('create', 'assign', 'split') AND camera_id IS NOT NULL AND local_id IS NOT NULL AND {known} {of}
     GROUP BY ALL
 ), merges AS (
     SELECT site_id, run_id, session_id, other_identity_id, identity_id, sequence,
@@ -38,6 +38,14 @@ SELECT site_id, run_id, camera_id, local_id,
 FROM resolved
 GROUP BY site_id, run_id, camera_id, local_id
 """
+_TRACKLET: Final = "run_id, camera_id, local_id"
+
+
+def _resolved(known: str, of: str = "") -> str:
+    """known: which decisions count. of: which tracklets are asked for; their identities' merges all count."""
+    return _RESOLVED.format(known=known, of=of)
+
+
 _EMITTED: Final = """
 WITH first AS (
     SELECT site_id, run_id, session_id, camera_id, local_id,
@@ -59,11 +67,10 @@ QUALIFY NOT coalesce(withdrawn, false) AND coalesce(version, 0) = max(coalesce(v
 """
 
 IDENTITY_VIEWS: Final[tuple[str, ...]] = (
-    f"CREATE OR REPLACE VIEW tracklet_identity AS {_RESOLVED.format(known='true')}",
+    f"CREATE OR REPLACE VIEW tracklet_identity AS {_resolved('true')}",
     f"CREATE OR REPLACE VIEW tracklet_identity_emitted AS {_EMITTED}",
-    f"CREATE OR REPLACE MACRO tracklet_identity_at(version) AS TABLE {_RESOLVED.format(known='sequence <= version')}",
-    "CREATE OR REPLACE MACRO tracklet_identity_at_time(instant) AS TABLE "
-    + _RESOLVED.format(known="time <= instant::TIMESTAMPTZ"),
+    f"CREATE OR REPLACE MACRO tracklet_identity_at(version) AS TABLE {_resolved('sequence <= version')}",
+    "CREATE OR REPLACE MACRO tracklet_identity_at_time(instant) AS TABLE " + _resolved("time <= instant::TIMESTAMPTZ"),
     """CREATE OR REPLACE VIEW detections_identity AS
 SELECT d.*, i.session_id, i.identity_id
 FROM detections d LEFT JOIN tracklet_identity i USING (site_id, run_id, camera_id, local_id)""",
@@ -79,9 +86,13 @@ def identities_as_of(version: IdentityVersion) -> str:
     return "tracklet_identity_emitted" if version == "emitted" else f"tracklet_identity_at({int(version)})"
 
 
-def identities_on(days: str) -> str:
-    """The rows of tracklet_identity that decisions of these business days of site $site give; days: a list in SQL."""
-    return _RESOLVED.format(known=f"site_id = $site AND date IN ({days})")
+def identities_on(days: str, tracklets: str | None = None) -> str:
+    """The rows of tracklet_identity that decisions of these business days of site $site give; days: a list in SQL.
+
+    tracklets: a relation with run_id, camera_id and local_id; of these tracklets alone.
+    """
+    of = "" if tracklets is None else f"AND (run_id, camera_id, local_id) IN (SELECT {_TRACKLET} FROM {tracklets})"
+    return _resolved(f"site_id = $site AND date IN ({days})", of)
 
 
 def journeys_view(columns: list[str]) -> str:
@@ -91,4 +102,4 @@ def journeys_view(columns: list[str]) -> str:
 
 def identities_within(days: str) -> str:
     """The rows of tracklet_identity that decisions of some business days give. days: a condition on `date`."""
-    return _RESOLVED.format(known=days)
+    return _resolved(days)

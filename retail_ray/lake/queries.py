@@ -217,13 +217,18 @@ def zone_visits(
     params = question.params | _after(after) | {"zone": zone_id, "rows": limit + 1}
 
     def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
-        text = f"""SELECT epoch_us(enter_time) AS enter_us, epoch_us(exit_time) AS exit_us, camera_id, run_id, local_id,
-                   session_id, identity_id, dwell_s, observed_s, bridged_s, censored
-            FROM zone_visits LEFT JOIN ({_identities(lake, question, days)})
+        text = f"""WITH page AS (
+                SELECT epoch_us(enter_time) AS enter_us, epoch_us(exit_time) AS exit_us, site_id, camera_id, run_id,
+                       local_id, dwell_s, observed_s, bridged_s, censored
+                FROM zone_visits
+                WHERE {_STAYS.format(days=listed(days))} AND zone_id = $zone
+                  AND {_AFTER.format(time="epoch_us(enter_time)")}
+                ORDER BY enter_us, camera_id, run_id, local_id LIMIT $rows)
+            SELECT enter_us, exit_us, camera_id, run_id, local_id, session_id, identity_id, dwell_s, observed_s,
+                   bridged_s, censored
+            FROM page LEFT JOIN ({_identities(lake, question, days, "page")})
                 USING (site_id, run_id, camera_id, local_id)
-            WHERE {_STAYS.format(days=listed(days))} AND zone_id = $zone
-              AND {_AFTER.format(time="epoch_us(enter_time)")}
-            ORDER BY enter_us, camera_id, run_id, local_id LIMIT $rows"""
+            ORDER BY enter_us, camera_id, run_id, local_id"""
         return lake.rows(text, used(text, params))
 
     after_us = None if after is None else after[0]
@@ -241,12 +246,17 @@ def tracks(
     params = question.params | _after(after) | {"rows": limit + 1}
 
     def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
-        text = f"""SELECT epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us, camera_id, run_id, local_id,
-                   session_id, identity_id, frames, mean_confidence, path_m
-            FROM tracklets LEFT JOIN ({_identities(lake, question, days)})
+        text = f"""WITH page AS (
+                SELECT epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us, site_id, camera_id, run_id,
+                       local_id, frames, mean_confidence, path_m
+                FROM tracklets
+                WHERE {_TRACKS.format(days=listed(days))} AND {_AFTER.format(time="epoch_us(first_time)")}
+                ORDER BY first_us, camera_id, run_id, local_id LIMIT $rows)
+            SELECT first_us, last_us, camera_id, run_id, local_id, session_id, identity_id, frames, mean_confidence,
+                   path_m
+            FROM page LEFT JOIN ({_identities(lake, question, days, "page")})
                 USING (site_id, run_id, camera_id, local_id)
-            WHERE {_TRACKS.format(days=listed(days))} AND {_AFTER.format(time="epoch_us(first_time)")}
-            ORDER BY first_us, camera_id, run_id, local_id LIMIT $rows"""
+            ORDER BY first_us, camera_id, run_id, local_id"""
         return lake.rows(text, used(text, params))
 
     after_us = None if after is None else after[0]
@@ -257,8 +267,8 @@ def tracks(
     return found, found[-1].key if len(rows) > limit else None
 
 
-def _identities(lake: Lake, question: Question, days: Sequence[date]) -> str:
-    return identities_on(listed(lake.rollups.decided(question.site_id, days)))
+def _identities(lake: Lake, question: Question, days: Sequence[date], tracklets: str) -> str:
+    return identities_on(listed(lake.rollups.decided(question.site_id, days)), tracklets)
 
 
 def _after(key: RowKey | None) -> dict[str, Any]:
