@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,23 +28,21 @@ THREADS: Final = 2
 WARM_UP: Final = 2
 
 
-def measured(year: YearSettings, small: YearSettings, repetitions: int) -> dict[str, Any]:
-    """Everything. small: settings of the lakes for the row store and the cost against files and cameras."""
+def measured(year: YearSettings, small: YearSettings, repetitions: int) -> Iterator[dict[str, Any]]:
+    """Part by part. small: settings of the lakes for the row store and the cost against files and cameras."""
     lake = year_lake(year)
-    answers = questions(lake, year.days, repetitions)
     newest = lake.days[-1]
-    compared = year_lake(small)
-    return {
+    yield {
         "year": {"days": year.days, "cameras": year.cameras, "rows": lake.rows, "bytes": lake.file_bytes,
                  "files": lake.files},
         "threads": THREADS,
         "repetitions": repetitions,
-        **answers,
-        "scans": scans(lake.root, newest, THREADS, repetitions),
-        "writes": writes(lake.root, newest),
-        "row_store": side_by_side(compared, small),
-        "cost": cost(lake, year, small, repetitions),
     }  # fmt: skip
+    yield questions(lake, year.days, repetitions)
+    yield {"scans": scans(lake.root, newest, THREADS, repetitions)}
+    yield {"writes": writes(lake.root, newest)}
+    yield {"row_store": side_by_side(year_lake(small), small)}
+    yield {"cost": cost(lake, year, small, repetitions)}
 
 
 def questions(lake: YearLake, span: int, repetitions: int) -> dict[str, Any]:
@@ -124,8 +123,10 @@ def main() -> None:
     measured_on = describe()
     year = YearSettings(arguments.days, arguments.cameras, visitors=arguments.visitors)
     small = replace(year, days=arguments.small_days, cameras=4, detection_days=1)
-    found = measured(year, small, arguments.repetitions) | {"measured_on": measured_on}
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found: dict[str, Any] = {"measured_on": measured_on}
+    for part in measured(year, small, arguments.repetitions):
+        found |= part
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
