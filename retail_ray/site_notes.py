@@ -19,8 +19,6 @@ def switched_off(site: Site) -> list[str]:
         notes.append("models.segmenter is set, but no camera has `segmentation: true`; foot points come from boxes")
     if site.models.embedder is None:
         notes.append("re-identification is off: models.embedder is not set; geometry alone gives identities")
-    if site.queues:
-        notes.append("queues are declared, but queue lengths and waits are not measured yet")
     return notes
 
 
