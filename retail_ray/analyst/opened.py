@@ -20,6 +20,7 @@ from retail_ray.lake import queries
 from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.headcount import headcount
 from retail_ray.lake.questions import Coverage, Grain, Question, coverage
+from retail_ray.lake.queues import queues
 from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.sql_guard import check_select
 from retail_ray.lake.views import Lake, open_lake
@@ -143,9 +144,7 @@ class StoreLake:
         if by == "visit":
             return self._listing("Visits to checkout lanes", listings.QUEUE_VISITS, when, lane=name)
         question = self.question(when)
-        visits = self._listed(question, listings.QUEUE_VISITS, lane=name)
-        minutes = self._listed(question, listings.QUEUE_MINUTES, lane=name)
-        rows = lane_rows(visits, minutes, question, lanes if name is None else [name])
+        rows = lane_rows(queues(self._lake, question, tuple(lanes if name is None else [name])))
         found = coverage(self._lake, question)
         return self._answer("Queues by lane", table_of(rows, LANE_COLUMNS), found, LANE_NOTES, LANE_ESTIMATES)
 

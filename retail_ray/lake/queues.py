@@ -5,35 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from retail_ray.lake.identity_views import identities_within
 from retail_ray.lake.questions import Grain, Question, bucket_shares, bucket_starts, coverage
 from retail_ray.lake.rollup_kinds import STAFF_FROM
+from retail_ray.lake.survival import survival_tables
 from retail_ray.lake.views import Lake
 
-_VISITS: Final = """
+_AROUND: Final = "site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1"
+_VISITS: Final = f"""
 WITH staff AS (
     SELECT DISTINCT run_id, session_id, identity_id FROM journeys
     WHERE site_id = $site AND date BETWEEN $first_day AND $last_day AND staff_probability >= $staff_from
-), visits AS (
+), identified AS ({identities_within(_AROUND)}), visits AS (
     SELECT lane_id, wait_s, service_s, service_time IS NOT NULL AS begun, outcome,
            coalesce(visit.session_id, of.session_id) AS session, coalesce(visit.identity_id, of.identity_id) AS identity
-    FROM queue_visits visit LEFT JOIN tracklet_identity of USING (site_id, run_id, camera_id, local_id)
+    FROM queue_visits visit LEFT JOIN identified of USING (site_id, run_id, camera_id, local_id)
     WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
       AND join_time >= make_timestamptz($start_us) AND join_time < make_timestamptz($end_us)
       AND ($with_staff OR NOT EXISTS (
           SELECT 1 FROM staff WHERE staff.run_id = visit.run_id AND staff.session_id = session
           AND staff.identity_id = identity))
 )"""
-_SUMMARY: Final = f"""{_VISITS}, waits AS (
-    SELECT lane_id, wait_s, count(*) FILTER (begun) AS ended, count(*) AS visits FROM visits GROUP BY lane_id, wait_s
-), at_risk AS (
-    SELECT *, sum(visits) OVER (PARTITION BY lane_id ORDER BY wait_s DESC) AS waiting FROM waits
-), survival AS (
-    SELECT *, product(1 - ended / waiting) OVER (PARTITION BY lane_id ORDER BY wait_s) AS share FROM at_risk
-), estimates AS (
-    SELECT lane_id, min(wait_s) FILTER (share <= 0.5 + 1e-9) AS median_wait_s,
-           min(wait_s) FILTER (share <= 0.1 + 1e-9) AS p90_wait_s
-    FROM survival GROUP BY lane_id
-)
+_SHARES: Final = {"median_wait_s": 0.5, "p90_wait_s": 0.9}
+_SUMMARY: Final = f"""{_VISITS}, {survival_tables("visits", ["lane_id"], "wait_s", "begun", _SHARES)}
 SELECT lane_id, count(*) AS visits, count(*) FILTER (outcome = 'served') AS served,
        count(*) FILTER (outcome = 'abandoned') AS abandoned, count(*) FILTER (outcome = 'censored') AS censored,
        any_value(median_wait_s) AS median_wait_s, any_value(p90_wait_s) AS p90_wait_s,
