@@ -89,10 +89,9 @@ def identities_as_of(version: IdentityVersion) -> str:
 def identities_on(days: str, tracklets: str | None = None) -> str:
     """The rows of tracklet_identity that decisions of these business days of site $site give; days: a list in SQL.
 
-    tracklets: a relation with run_id, camera_id and local_id; of these tracklets alone.
+    tracklets: as in `identities_within`.
     """
-    of = "" if tracklets is None else f"AND (run_id, camera_id, local_id) IN (SELECT {_TRACKLET} FROM {tracklets})"
-    return _resolved(f"site_id = $site AND date IN ({days})", of)
+    return identities_within(f"site_id = $site AND date IN ({days})", tracklets)
 
 
 def journeys_view(columns: list[str]) -> str:
@@ -100,6 +99,10 @@ def journeys_view(columns: list[str]) -> str:
     return f"CREATE OR REPLACE VIEW journeys AS SELECT {', '.join(columns)}, date {_NEWEST_JOURNEYS}"
 
 
-def identities_within(days: str) -> str:
-    """The rows of tracklet_identity that decisions of some business days give. days: a condition on `date`."""
-    return _resolved(days)
+def identities_within(days: str, tracklets: str | None = None) -> str:
+    """The rows of tracklet_identity that decisions of some business days give. days: a condition on `date`.
+
+    tracklets: a relation with run_id, camera_id and local_id; of these tracklets alone.
+    """
+    of = "" if tracklets is None else f"AND (run_id, camera_id, local_id) IN (SELECT {_TRACKLET} FROM {tracklets})"
+    return _resolved(days, of)

@@ -16,13 +16,15 @@ _VISITS: Final = f"""
 WITH staff AS (
     SELECT DISTINCT run_id, session_id, identity_id FROM journeys
     WHERE site_id = $site AND date BETWEEN $first_day AND $last_day AND staff_probability >= $staff_from
-), identified AS ({identities_within(_AROUND)}), visits AS (
-    SELECT lane_id, wait_s, service_s, service_time IS NOT NULL AS begun, outcome,
-           coalesce(visit.session_id, of.session_id) AS session, coalesce(visit.identity_id, of.identity_id) AS identity
-    FROM queue_visits visit LEFT JOIN identified of USING (site_id, run_id, camera_id, local_id)
+), joined AS (
+    SELECT * FROM queue_visits
     WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
       AND join_time >= make_timestamptz($start_us) AND join_time < make_timestamptz($end_us)
-      AND ($with_staff OR NOT EXISTS (
+), identified AS ({identities_within(_AROUND, "joined")}), visits AS (
+    SELECT lane_id, wait_s, service_s, service_time IS NOT NULL AS begun, outcome,
+           coalesce(visit.session_id, of.session_id) AS session, coalesce(visit.identity_id, of.identity_id) AS identity
+    FROM joined visit LEFT JOIN identified of USING (site_id, run_id, camera_id, local_id)
+    WHERE ($with_staff OR NOT EXISTS (
           SELECT 1 FROM staff WHERE staff.run_id = visit.run_id AND staff.session_id = session
           AND staff.identity_id = identity))
 )"""
