@@ -20,7 +20,8 @@ class LaneSettings:
 
     half_width_m: the queue's strip on both sides of lane_m. A member was in the lane for min_stay_s with a median
     speed below max_speed_mps, within max_spacing_m of another member or, alone, of the head. A wait or service ends
-    leave_after_s after the member has left; who is back within return_s had not left.
+    leave_after_s after the member has left; who is back within return_s had not left. Who left before
+    abandoned_after_s of waiting has not given up: they stopped by, or kept somebody company.
     """
 
     lane_id: str
@@ -33,6 +34,7 @@ class LaneSettings:
     max_spacing_m: float = 1.5
     leave_after_s: float = 1.5
     return_s: float = 15.0
+    abandoned_after_s: float = 20.0
 
     def __post_init__(self) -> None:
         place = f"queue '{self.lane_id}'"
@@ -43,8 +45,8 @@ class LaneSettings:
         if self.cashier_m is not None:
             check_polygon(np.array(self.cashier_m, np.float64), f"{place} cashier's place")
         sizes = (self.half_width_m, self.min_stay_s, self.max_speed_mps, self.max_spacing_m, self.leave_after_s)
-        if min(sizes) <= 0 or self.return_s < 0:
-            raise GeometryError(f"{place}: its distances, times and speed must be positive, found {sizes}")
+        if min(sizes) <= 0 or min(self.return_s, self.abandoned_after_s) < 0:
+            raise GeometryError(f"{place}: its distances, times and speed must be positive, found {self}")
 
 
 @dataclass(frozen=True, slots=True)

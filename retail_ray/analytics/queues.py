@@ -340,7 +340,8 @@ class QueueTracker:
             ended.append(self._visit(member, member.last_us, "censored"))
 
     def _left(self, member: Member, gone_us: int) -> QueueVisit:
-        return self._visit(member, gone_us, "censored" if member.is_company else "abandoned")
+        stopped_by = gone_us - member.join_us < self._settings(member).abandoned_after_s * US_PER_S
+        return self._visit(member, gone_us, "censored" if stopped_by or member.is_company else "abandoned")
 
     def _visit(self, member: Member, leave_us: int, outcome: QueueOutcome) -> QueueVisit:
         lane_id = self._settings(member).lane_id
