@@ -26,7 +26,7 @@ from benchmarks.identity_streams import Stream, record, resolved
 from benchmarks.identity_stress import HARMS
 from benchmarks.link_reliability import link_classes, reliability
 from benchmarks.seeds import TEST_CASES, Case
-from benchmarks.studio import FPS, SIZE_PX, rendered
+from benchmarks.studio import FPS, SECONDS, SIZE_PX, rendered
 from benchmarks.weight_sets import SETS, with_masks
 from retail_ray.core.identity_map import TrackletKey
 from retail_ray.core.records import IdentityEvent
@@ -41,7 +41,6 @@ from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.build_models import limit_threads
 from retail_ray.runtime.build_site import entrances_of
 
-SECONDS = 60.0
 WEIGHTS = SETS["real"]
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without floor": {"floor_limit": 0.0, "floor_doubt": 0.0},
@@ -93,7 +92,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
     known = folder / "identity.json"
     if not known.is_file():
         limit_threads(1)
-        studio = rendered(case, folder, WEIGHTS, SECONDS)
+        studio = rendered(case, folder, WEIGHTS)
         stream = record(studio, "identity")
         masked = record(studio, "identity, masks", with_masks(studio.site))
         found = {
