@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
+from retail_ray.analytics.sights import floor_sights
+from retail_ray.analytics.site_zones import Zones
+from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.core.errors import GeometryError
 from retail_ray.core.event_time import CameraView, WatermarkBuffer
 from retail_ray.core.records import ZoneVisit
@@ -21,12 +23,14 @@ SHELF = ZoneSettings("shelf", ((0.0, 0.0), (4.0, 0.0), (4.0, 3.0), (0.0, 3.0)))
 
 def stays(zone: ZoneSettings, sightings: Sequence[Sighting], data_end_s: float | None = None) -> list[ZoneVisit]:
     """All stays; with `data_end_s` the data stops there, else the track is given up by itself."""
-    buffer, tracker = WatermarkBuffer([CameraView("cam", True)], S // 2), ZoneTracker(zone)
+    buffer, zones = WatermarkBuffer([CameraView("cam", True)], S // 2), Zones([zone])
     buffer.submit(message("cam", sightings, 0))
     buffer.end("cam")
     until_us = 10**12 if data_end_s is None else round(data_end_s * S)
-    ended = [v for tick in buffer.ticks(until_us, tracker.wake_us) for v in tracker.update(tick, ["cam"])]
-    return ended + (tracker.finish() if data_end_s is not None else [])
+    ended = [
+        v for tick in buffer.ticks(until_us, zones.wake_us) for v in zones.update(tick, floor_sights(tick), ["cam"])
+    ]
+    return ended + (zones.finish() if data_end_s is not None else [])
 
 
 def through(enter_s: float, exit_s: float, speed: float = 1.0) -> object:
@@ -139,11 +143,15 @@ def test_an_impossible_jump_in_a_gap_is_not_bridged() -> None:
 
 def test_a_zone_in_pixels_counts_only_its_camera_and_needs_no_calibration() -> None:
     zone = replace(SHELF, polygon=((0.0, 0.0), (400.0, 0.0), (400.0, 300.0), (0.0, 300.0)), camera_id="cam")
-    buffer, tracker = WatermarkBuffer([CameraView("cam", False), CameraView("other", False)], S), ZoneTracker(zone)
+    buffer, zones = WatermarkBuffer([CameraView("cam", False), CameraView("other", False)], S), Zones([zone])
     rows = walk(1, through(4, 20), 0, 30)
     for name in ("cam", "other"):
         buffer.submit(message(name, rows, 99 * S, calibrated=False))
-    visits = [v for tick in buffer.ticks(99 * S, tracker.wake_us) for v in tracker.update(tick, ["cam", "other"])]
+    visits = [
+        v
+        for tick in buffer.ticks(99 * S, zones.wake_us)
+        for v in zones.update(tick, floor_sights(tick), ["cam", "other"])
+    ]
     assert [(v.camera_id, round(v.dwell_s, 3)) for v in visits] == [("cam", 16.0)]
 
 
@@ -156,12 +164,12 @@ def test_the_foot_point_counts_not_a_clipped_box() -> None:
 
 
 def test_present_counts_open_stays() -> None:
-    buffer, tracker = WatermarkBuffer([CameraView("cam", True)], S), ZoneTracker(SHELF)
+    buffer, zones = WatermarkBuffer([CameraView("cam", True)], S), Zones([SHELF])
     buffer.submit(message("cam", walk(1, through(2, 20), 0, 30) + walk(2, lambda t: (2.0, -1.0), 0, 30), 99 * S))
     for until_s, expected in ((2, 0), (10, 1), (19, 1), (25, 0)):
-        for tick in buffer.ticks(until_s * S, tracker.wake_us):
-            tracker.update(tick, ["cam"])
-        assert tracker.present() == expected
+        for tick in buffer.ticks(until_s * S, zones.wake_us):
+            zones.update(tick, floor_sights(tick), ["cam"])
+        assert zones.trackers[0].present() == expected
 
 
 def test_impossible_zones_are_refused_by_name() -> None:
