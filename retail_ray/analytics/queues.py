@@ -162,7 +162,7 @@ class QueueTracker:
         seen = self._lanes.places(points_m)
         to_head_m = (self._lanes.length_m - seen.along_m).min(axis=1).tolist()
         touched = self._lanes.touched(seen).tolist()
-        near: list[bool] = (seen.in_service | (seen.aside_m <= self._reach_m)).any(axis=1).tolist()
+        near = np.any(seen.in_service | (seen.aside_m <= self._reach_m), axis=1).tolist()
         order = []
         for row, sample in enumerate(samples):
             stay = self._stays.get(sample.person)
