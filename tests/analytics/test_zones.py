@@ -163,6 +163,53 @@ def test_the_foot_point_counts_not_a_clipped_box() -> None:
     assert visit.dwell_s == pytest.approx(10)
 
 
+def wanderers(seed: int) -> list[Sighting]:
+    """A dozen people who circle around (3.5, 1.5), each lost for a while."""
+    rng, rows = np.random.default_rng(seed), list[Sighting]()
+    for local_id in range(12):
+        begins_s, lost_s, phase = rng.uniform(0, 40), rng.uniform(0.5, 15), rng.uniform(0, 6)
+
+        def way(t: float, phase: float = phase) -> tuple[float, float]:
+            return 3.5 + 3.0 * np.sin(t / 3 + phase), 1.5 + 2.0 * np.cos(t / 5 + phase)
+
+        rows += walk(local_id, way, begins_s, begins_s + 15)
+        rows += walk(local_id, way, begins_s + 15 + lost_s, begins_s + 35 + lost_s)
+    return rows
+
+
+def stays_of(zones: Sequence[ZoneSettings], told: dict[str, list[Sighting]], restored_every: int) -> list[ZoneVisit]:
+    """Stays in several zones at once, going on from a saved state every so many ticks (0: never)."""
+    names, at_once, ended = sorted(told), Zones(zones), list[ZoneVisit]()
+    buffer = WatermarkBuffer([CameraView(name, True) for name in names], S // 2)
+    for name, rows in told.items():
+        buffer.submit(message(name, rows, 99 * S))
+    for number, tick in enumerate(buffer.ticks(99 * S, at_once.wake_us)):
+        ended += at_once.update(tick, floor_sights(tick), names)
+        if restored_every and number % restored_every == restored_every - 1:
+            states = [tracker.state() for tracker in at_once.trackers]
+            for tracker, state in zip(at_once.trackers, states, strict=True):
+                tracker.restore(state)
+    return sorted(ended + at_once.finish(), key=lambda v: (v.zone_id, v.exit_us, v.camera_id, v.local_id))
+
+
+@pytest.mark.parametrize("restored_every", [1, 7])
+def test_zones_of_all_kinds_and_gaps_count_together_what_each_counts_alone(restored_every: int) -> None:
+    """People come and go over a shared border, and are lost for longer than some zones remember and others do not."""
+    near = ((4.0, 0.0), (7.0, 0.0), (7.0, 3.0), (4.0, 3.0))
+    zones = [
+        replace(SHELF, max_gap_s=2.0, min_dwell_s=0.5),
+        replace(SHELF, zone_id="beside", polygon=near, max_gap_s=20.0, min_dwell_s=0.5),
+        replace(SHELF, zone_id="cam-px", polygon=((0, 0), (400, 0), (400, 300), (0, 300)), camera_id="cam"),
+        replace(SHELF, zone_id="other-px", polygon=((0, 0), (700, 0), (700, 90), (0, 90)), camera_id="other"),
+    ]
+    told = {name: wanderers(seed) for seed, name in enumerate(("cam", "other"))}
+    together = stays_of(zones, told, 0)
+    alone = [visit for zone in sorted(zones, key=lambda z: z.zone_id) for visit in stays_of([zone], told, 0)]
+    assert together == alone
+    assert {visit.zone_id for visit in together} == {zone.zone_id for zone in zones}
+    assert stays_of(zones, told, restored_every) == together
+
+
 def test_present_counts_open_stays() -> None:
     buffer, zones = WatermarkBuffer([CameraView("cam", True)], S), Zones([SHELF])
     buffer.submit(message("cam", walk(1, through(2, 20), 0, 30) + walk(2, lambda t: (2.0, -1.0), 0, 30), 99 * S))
