@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
 
 class Polygons:
@@ -48,8 +50,20 @@ def near_pairs(x_m: Floats, y_m: Floats, near_m: float) -> list[tuple[int, int, 
     return list(zip(row.tolist(), column.tolist(), away_m.tolist(), strict=True))
 
 
-# With signatures they are compiled when the module is first imported, never while a stream waits.
-@njit("boolean[:, ::1](float64[:, :, ::1], float64[:, :])", cache=True, nogil=True)
+def _compiled(signature: str) -> Callable[[Compiled], Compiled]:
+    """Machine code when the module is imported, never while a stream waits; kept on disk where that can be."""
+
+    def compile_it(function: Compiled) -> Compiled:
+        try:
+            return cast("Compiled", njit(signature, cache=True, nogil=True)(function))
+        except RuntimeError:
+            # Neither this package's folder nor a cache folder of the user can be written: seconds more at every start.
+            return cast("Compiled", njit(signature, nogil=True)(function))
+
+    return compile_it
+
+
+@_compiled("boolean[:, ::1](float64[:, :, ::1], float64[:, :])")
 def _inside(corners: Floats, points: Floats) -> NDArray[np.bool_]:
     many, edges = corners.shape[0], corners.shape[1]
     found = np.zeros((len(points), many), np.bool_)
@@ -71,7 +85,7 @@ def _inside(corners: Floats, points: Floats) -> NDArray[np.bool_]:
     return found
 
 
-@njit("UniTuple(float64[:, ::1], 2)(float64[:, :, ::1], int64[::1], float64[:, :])", cache=True, nogil=True)
+@_compiled("UniTuple(float64[:, ::1], 2)(float64[:, :, ::1], int64[::1], float64[:, :])")
 def _along_and_aside(ways: Floats, steps: NDArray[np.int64], points: Floats) -> tuple[Floats, Floats]:
     shape = (len(points), len(ways))
     along_m, aside_m = np.empty(shape), np.empty(shape)
@@ -92,7 +106,7 @@ def _along_and_aside(ways: Floats, steps: NDArray[np.int64], points: Floats) -> 
     return along_m, aside_m
 
 
-@njit("Tuple((int64[::1], int64[::1], float64[::1]))(float64[::1], float64[::1], float64)", cache=True, nogil=True)
+@_compiled("Tuple((int64[::1], int64[::1], float64[::1]))(float64[::1], float64[::1], float64)")
 def _near_pairs(x_m: Floats, y_m: Floats, near_m: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     n, found = len(x_m), 0
     rows, columns, away_m = np.empty(n * n, np.int64), np.empty(n * n, np.int64), np.empty(n * n)

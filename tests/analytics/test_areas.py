@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retail_ray.analytics import areas
 from retail_ray.analytics.areas import Polygons, Ways, near_pairs
 from retail_ray.core.polygons import contains
+
+
+def test_where_nothing_may_be_written_it_is_compiled_all_the_same(tmp_path: Path) -> None:
+    """A package on a read-only disk, and a user without a home."""
+    package = tmp_path / "retail_ray"
+    (package / "analytics").mkdir(parents=True)
+    own = Path(areas.__file__)
+    (package / "__init__.py").touch()
+    (package / "analytics" / "__init__.py").touch()
+    shutil.copy(own, package / "analytics")
+    (package / "analytics" / "__pycache__").touch()
+    ask = (
+        "import numpy as np; from retail_ray.analytics.areas import near_pairs;"
+        "print(near_pairs(np.array([0.0, 3.0]), np.array([0.0, 4.0]), 5.0))"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
+    command = [sys.executable, "-B", "-c", ask]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[(0, 1, 5.0)]\n", done.stderr
 
 
 def star(rng: np.random.Generator, corners: int) -> np.ndarray:
