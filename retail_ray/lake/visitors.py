@@ -6,18 +6,17 @@ Identities are people only as far as their links are right. The range allows for
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.core.identity_map import IdentityMap, Link, TrackletKey
-from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_S
 from retail_ray.lake.questions import Question
+from retail_ray.lake.seen_identities import SeenIdentities, Session, seen_identities
 from retail_ray.lake.views import Lake
 
 MIN_PRESENCE_S: Final = 3.0
@@ -26,8 +25,6 @@ MIN_PRESENCE_S: Final = 3.0
 _CONFIDENCE: Final = 0.95
 _NORMAL_95: Final = 1.959964
 _EXACT_UP_TO: Final = 2000
-_NAN: Final = float("nan")
-_Seen = dict[TrackletKey, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +65,14 @@ def unique_visitors(
     staff_from: leave out identities whose staff probability reaches it; None: count everybody.
     A person who is there on two days counts on both; so does one who is there before and behind a reset on demand.
     """
-    spans, crossed = _spans(lake, question), _crossed(lake, question)
-    staff = set() if staff_from is None else _staff(lake, question, staff_from)
-    by_day: dict[date, list[_Identity]] = defaultdict(list)
-    for run, known in _maps(lake, question, run_id).items():
-        for who, links in sorted(known.members.items()):
-            if (run, *who) in staff:
-                continue
-            within = known.session_span_us(who[0])
-            seen = _clipped(
-                spans.get(run, {}), links, (max(within[0], question.start_us), min(within[1], question.end_us))
-            )
-            if seen:
-                long = _presence_s(seen) >= min_presence_s or any((run, *key) in crossed for key in seen)
-                first_us = min(first_us for first_us, _ in seen.values())
-                by_day[question.day.date_of(first_us)].append(_Identity(long, [links[key] for key in seen]))
-    return [_of_day(day, identities) for day, identities in sorted(by_day.items())]
+    staff = {} if staff_from is None else _staff(lake, question, staff_from)
+    days = _Days(question)
+    counts: dict[date, list[_Counted]] = defaultdict(list)
+    with lake.looking_once():
+        for seen in seen_identities(lake, question, run_id):
+            for day, counted in days.counted(seen, min_presence_s, staff.get(seen.session, set())):
+                counts[day].append(counted)
+    return [_of_day(day, counted) for day, counted in sorted(counts.items())]
 
 
 def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np.float64]) -> Range:
@@ -93,10 +82,10 @@ def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np
     that nobody known is this person, each of which counts somebody twice where it is wrong. Exact distribution
     (Poisson binomial) of up to 2000 decisions, normal approximation above. At least one person, if any identity.
     """
-    hidden, double = 1 - links, 1 - births
+    hidden, double = 1 - np.sort(links), 1 - np.sort(births)
     expected = identities + float(hidden.sum() - double.sum())
     if len(hidden) + len(double) > _EXACT_UP_TO:
-        spread = _NORMAL_95 * float(np.sqrt((hidden * links).sum() + (double * births).sum()))
+        spread = _NORMAL_95 * float(np.sqrt((hidden * (1 - hidden)).sum() + (double * (1 - double)).sum()))
         low, high = int(np.floor(expected - spread)), int(np.ceil(expected + spread))
     else:
         more, fewer = _errors(hidden), _errors(double)
@@ -118,88 +107,59 @@ def _errors(wrong: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Identity:
-    """long: there long enough for a visitor. links: of the tracklets that the question asks about."""
+class _Counted:
+    """Identities of one session and day: how many were there long enough, how many were not, and their links."""
 
-    long: bool
-    links: list[Link]
+    visitors: int
+    too_short: int
+    p_links: NDArray[np.float64]
+    p_births: NDArray[np.float64]
 
 
-def _of_day(day: date, identities: list[_Identity]) -> Visitors:
-    kept = [identity for identity in identities if identity.long]
-    links = [link for identity in kept for link in identity.links]
-    p_links = np.array([link.p_same for link in links if not link.founder], np.float64)
-    p_births = np.array([link.p_same for link in links if link.founder], np.float64)
+class _Days:
+    """The business days of a question."""
+
+    def __init__(self, question: Question) -> None:
+        first, last = question.params["first_day"], question.params["last_day"]
+        self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        self._starts = np.array([question.day.start_us(day) for day in self._days], np.int64)
+
+    def counted(self, seen: SeenIdentities, min_presence_s: float, staff: set[int]) -> Iterator[tuple[date, _Counted]]:
+        """An identity counts on the day on which it is first seen."""
+        long = ((seen.last_us - seen.first_us) / US_PER_S >= min_presence_s) | seen.crossed
+        others = ~np.isin(seen.identity, np.array(sorted(staff), np.int64))
+        of_identity = np.searchsorted(self._starts, seen.first_us, side="right") - 1
+        for place in np.unique(of_identity[others]).tolist():
+            today = others & (of_identity == place)
+            kept = (today & long)[seen.link_of]
+            p_links, p_births = seen.p_same[kept & ~seen.founder], seen.p_same[kept & seen.founder]
+            visitors = int((today & long).sum())
+            yield self._days[place], _Counted(visitors, int(today.sum()) - visitors, p_links, p_births)
+
+
+def _of_day(day: date, counted: list[_Counted]) -> Visitors:
+    p_links = np.concatenate([some.p_links for some in counted])
+    p_births = np.concatenate([some.p_births for some in counted])
     assessed = np.isfinite(p_links)
+    visitors = sum(some.visitors for some in counted)
     return Visitors(
         day,
-        len(kept),
-        len(identities) - len(kept),
-        people_range(len(kept), p_links[assessed], p_births[np.isfinite(p_births)]),
+        visitors,
+        sum(some.too_short for some in counted),
+        people_range(visitors, p_links[assessed], p_births[np.isfinite(p_births)]),
         len(p_links),
         int((~assessed).sum()),
     )
 
 
-def _clipped(spans: _Seen, links: Iterable[TrackletKey], within: tuple[int, int]) -> _Seen:
-    """First and last sight of the tracklets within [start, end); those that lie outside are left out."""
-    found = {key: (max(spans[key][0], within[0]), min(spans[key][1], within[1])) for key in links if key in spans}
-    return {key: (first, last) for key, (first, last) in found.items() if first <= last and first < within[1]}
-
-
-def _presence_s(seen: _Seen) -> float:
-    return (max(last for _, last in seen.values()) - min(first for first, _ in seen.values())) / US_PER_S
-
-
-def _spans(lake: Lake, question: Question) -> dict[str, _Seen]:
-    """First and last sight of tracklets by run."""
-    rows = lake.rows(
-        """SELECT run_id, camera_id, local_id, epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us
-        FROM tracklets
-        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day
-          AND first_time < make_timestamptz($end_us) AND last_time >= make_timestamptz($start_us)""",
-        {name: question.params[name] for name in ("site", "first_day", "last_day", "start_us", "end_us")},
-    )
-    found: dict[str, _Seen] = defaultdict(dict)
-    for row in rows:
-        found[row["run_id"]][row["camera_id"], row["local_id"]] = row["first_us"], row["last_us"]
-    return found
-
-
-def _crossed(lake: Lake, question: Question) -> set[tuple[str, str, int]]:
-    rows = lake.rows(
-        """SELECT DISTINCT run_id, camera_id, local_id FROM line_crossings
-        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND NOT turned_back""",
-        {name: question.params[name] for name in ("site", "first_day", "last_day")},
-    )
-    return {(row["run_id"], row["camera_id"], row["local_id"]) for row in rows}
-
-
-def _staff(lake: Lake, question: Question, staff_from: float) -> set[tuple[str, str, int]]:
+def _staff(lake: Lake, question: Question, staff_from: float) -> dict[Session, set[int]]:
     rows = lake.rows(
         """SELECT DISTINCT run_id, session_id, identity_id FROM journeys
-        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from""",
+        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from
+          AND identity_id IS NOT NULL""",
         {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"staff_from": staff_from},
     )
-    return {(row["run_id"], row["session_id"], row["identity_id"]) for row in rows}
-
-
-def _maps(lake: Lake, question: Question, only_run: str | None) -> dict[str, IdentityMap]:
-    rows = lake.rows(
-        """SELECT run_id, epoch_us(time) AS time_us, sequence, kind, session_id, identity_id, other_identity_id,
-               camera_id, local_id, p_same
-        FROM identity_events
-        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1
-          AND ($run IS NULL OR run_id = $run) ORDER BY run_id, sequence""",
-        {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"run": only_run},
-    )
-    by_run: dict[str, list[IdentityEvent]] = defaultdict(list)
+    found: dict[Session, set[int]] = defaultdict(set)
     for row in rows:
-        p_same = _NAN if row["p_same"] is None else row["p_same"]
-        named = {name: row[name] for name in row if name not in ("run_id", "p_same")}
-        by_run[row["run_id"]].append(IdentityEvent(**named, score=_NAN, margin=_NAN, reason="", p_same=p_same))
-    maps = {}
-    for run_id, events in by_run.items():
-        maps[run_id] = IdentityMap()
-        maps[run_id].apply_all(events)
-    return maps
+        found[row["run_id"], row["session_id"]].add(row["identity_id"])
+    return found
