@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from retail_ray.lake.files import check_name
 from retail_ray.lake.identity_views import identities_on
-from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, SessionDays, entangled, kept_of, low_first, spans_of
+from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, entangled, kept_of, low_first, spans_of
 from retail_ray.lake.rollup_files import StoredDay, digest, of_days, read_sums, rollup_file, write_sums
+from retail_ray.lake.session_days import SessionDays
 
 if TYPE_CHECKING:
     from retail_ray.lake.questions import Question
@@ -69,6 +70,18 @@ class Rollup:
     def select(self, days: Iterable[date], within: str, day: str, decided: Iterable[date]) -> str:
         where = f"site_id = $site AND date IN ({listed(days)}) AND {within}"
         return self.sql.format(where=where, day=day, identities=f"({identities_on(listed(decided))})")
+
+
+SESSIONS: Final = Rollup(
+    "session_days",
+    "identity_events",
+    "true",
+    """SELECT {day} AS date, run_id, session_id, min(epoch_us(time)) AS low_us, max(epoch_us(time)) AS high_us,
+        NULL::VARCHAR[] AS sessions, min(sequence) FILTER (kind = 'session') AS sequence,
+        epoch_us(arg_min(time, sequence) FILTER (kind = 'session')) AS start_us
+    FROM identity_events WHERE {where} GROUP BY {day}, run_id, session_id""",
+)
+"""Which identity sessions decided something, and where they began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +136,17 @@ class Rollups:
 
     def decided(self, site_id: str, days: Iterable[date]) -> tuple[date, ...]:
         """Business days whose identity decisions say who the tracklets of `days` are."""
+        return self.sessions(site_id).around(days)
+
+    def sessions(self, site_id: str) -> SessionDays:
+        """The identity sessions of a site by business day."""
         with self._lock, self._lake.looking_once():
             files = self._lake.days("identity_events", site_id)
             known = self._sessions.get(site_id)
             if known is None or known.files is not files:
-                known = self._sessions[site_id] = self._indexed(site_id, files, known)
-            return known.around(days)
+                rows = self.by_day(SESSIONS, site_id, "FROM parts")
+                known = self._sessions[site_id] = SessionDays(files, rows)
+            return known
 
     def page(
         self,
@@ -266,19 +284,6 @@ class Rollups:
             return own
         events = self._lake.days("identity_events", site_id)
         return {day: (*own[day], *((on, events[on]) for on in self.decided(site_id, [day]))) for day in days}
-
-    def _indexed(self, site_id: str, files: Mapping[date, Any], known: SessionDays | None) -> SessionDays:
-        """Which sessions decided something on which business day; only new days are read."""
-        before = known.of_day if known is not None else {}
-        of_day = {day: found for day, found in before.items() if files.get(day) is found[0]}
-        fresh = sorted(set(files) - set(of_day))
-        rows = self._lake.rows(
-            f"""SELECT date, list(DISTINCT run_id || '/' || session_id) AS sessions FROM identity_events
-            WHERE site_id = $site AND date IN ({listed(fresh)}) GROUP BY date""",
-            {"site": site_id},
-        )
-        named = {row["date"]: frozenset(row["sessions"]) for row in rows}
-        return SessionDays(files, of_day | {day: (files[day], named.get(day, frozenset())) for day in fresh})
 
 
 def listed(days: Iterable[date]) -> str:

@@ -7,10 +7,10 @@ not over by then.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from retail_ray.core.errors import DataError
 from retail_ray.core.identity_links import Assignments, Floats, Ints, Merges, resolve
-from retail_ray.core.identity_map import BEGINNING_US, END_US
-from retail_ray.lake.questions import Question
 from retail_ray.lake.rollups import listed
-from retail_ray.lake.views import Lake
+from retail_ray.lake.session_days import Session
 
-Session = tuple[str, str]
-"""(run_id, session_id)."""
+if TYPE_CHECKING:
+    from retail_ray.lake.questions import Question
+    from retail_ray.lake.views import Lake
+
 _ON_DAYS: Final = "site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1"
 _TRACKLETS: Final = f"""
 SELECT run_id, camera_id, local_id, epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us,
@@ -36,11 +36,7 @@ WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day
   AND first_time < make_timestamptz($end_us) AND last_time >= make_timestamptz($start_us)
   AND ($run IS NULL OR run_id = $run)
 """
-_SESSIONS: Final = f"""
-SELECT run_id, session_id, list(DISTINCT date) AS days, min(sequence) FILTER (kind = 'session') AS sequence,
-       epoch_us(arg_min(time, sequence) FILTER (kind = 'session')) AS start_us
-FROM identity_events WHERE {_ON_DAYS} GROUP BY run_id, session_id ORDER BY run_id, sequence
-"""
+_DAY: Final = timedelta(days=1)
 _DECISIONS: Final = """
 SELECT run_id, session_id, sequence, kind = 'merge' AS merged, identity_id, other_identity_id, camera_id, local_id,
        p_same
@@ -68,55 +64,32 @@ class SeenIdentities:
     founder: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class _SessionRow:
-    """A session's decisions: on which business days, and [start_us, end_us) that it is about."""
+class SeenIn:
+    """What was seen in an interval. runs: with tracklets. longest_us: of the tracklets, 0 without any."""
 
-    session: Session
-    days: tuple[date, ...]
-    start_us: int
-    end_us: int
+    def __init__(self, lake: Lake, question: Question, run_id: str | None = None) -> None:
+        self._lake, self._question = lake, question
+        params = {name: question.params[name] for name in ("site", "first_day", "last_day", "start_us", "end_us")}
+        self._tracklets = lake.sql(_TRACKLETS, params | {"run": run_id})
+        self.runs: frozenset[str] = frozenset(pc.unique(self._tracklets["run_id"]).to_pylist())
+        lengths = pc.subtract(self._tracklets["last_us"], self._tracklets["first_us"])
+        self.longest_us: int = pc.max(lengths).as_py() or 0
 
-
-def seen_identities(lake: Lake, question: Question, run_id: str | None = None) -> Iterator[SeenIdentities]:
-    """By session. DataError where a decision of a session comes twice."""
-    params = {name: question.params[name] for name in ("site", "first_day", "last_day")}
-    times = {"start_us": question.start_us, "end_us": question.end_us, "run": run_id}
-    tracklets = lake.sql(_TRACKLETS, params | times)
-    runs = set(pc.unique(tracklets["run_id"]).to_pylist())
-    sessions = [
-        row
-        for row in _sessions(lake.rows(_SESSIONS, params)) if runs
-        if row.session[0] in runs and max(row.start_us, question.start_us) < min(row.end_us, question.end_us)
-    ]  # fmt: skip
-    by_days: dict[tuple[date, ...], list[_SessionRow]] = defaultdict(list)
-    for row in sessions:
-        by_days[row.days].append(row)
-    for days, some in by_days.items():
-        decided = _Decided(lake.sql(_DECISIONS.format(days=listed(days)), {"site": question.site_id}), tracklets)
-        for row in some:
-            within = max(row.start_us, question.start_us), min(row.end_us, question.end_us)
-            found = decided.seen(row.session, within)
-            if found is not None:
-                yield found
-
-
-def _sessions(rows: Sequence[dict[str, Any]]) -> list[_SessionRow]:
-    """A session lasts until the next one of its run; the first begins with the data, the last is open.
-
-    A session whose beginning is not on record is about all times.
-    """
-    of_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row["sequence"] is not None:
-            of_run[row["run_id"]].append(row)
-    spans: dict[Session, tuple[int, int]] = {}
-    for run_id, begun in of_run.items():
-        starts = [BEGINNING_US, *(row["start_us"] for row in begun[1:]), END_US]
-        for place, row in enumerate(begun):
-            spans[run_id, row["session_id"]] = starts[place], starts[place + 1]
-    named = [((row["run_id"], row["session_id"]), tuple(sorted(row["days"]))) for row in rows]
-    return [_SessionRow(who, days, *spans.get(who, (BEGINNING_US, END_US))) for who, days in named]
+    def identities(self) -> Iterator[SeenIdentities]:
+        """By session. DataError where a decision of a session comes twice."""
+        first, last = self._question.params["first_day"] - _DAY, self._question.params["last_day"] + _DAY
+        by_days: dict[frozenset[date], list[tuple[Session, tuple[int, int]]]] = defaultdict(list)
+        for session, span in self._lake.rollups.sessions(self._question.site_id).spans(first, last).items():
+            within = max(span.start_us, self._question.start_us), min(span.end_us, self._question.end_us)
+            if session[0] in self.runs and within[0] < within[1]:
+                by_days[span.days].append((session, within))
+        for days, sessions in by_days.items():
+            text = _DECISIONS.format(days=listed(sorted(days)))
+            decided = _Decided(self._lake.sql(text, {"site": self._question.site_id}), self._tracklets)
+            for session, within in sessions:
+                found = decided.seen(session, within)
+                if found is not None:
+                    yield found
 
 
 class _Decided:
@@ -176,7 +149,8 @@ class _Decided:
         if not len(self._seen_key):
             return np.full(len(key), -1, np.int64)
         place = np.searchsorted(self._seen_key, key, side="right") - 1
-        return np.where(self._seen_key[place] == key, self._order[place], -1)
+        found: Ints = np.where(self._seen_key[place] == key, self._order[place], -1)
+        return found
 
 
 def _keys(decisions: pa.Table, tracklets: pa.Table) -> Ints:
@@ -191,7 +165,8 @@ def _keys(decisions: pa.Table, tracklets: pa.Table) -> Ints:
     if span * (int(numbers.max(initial=0)) + 1) >= 1 << 62:
         local = np.unique(local, return_inverse=True)[1].astype(np.int64)
         span = len(local) + 1
-    return numbers * span + (local - local.min(initial=0))
+    keys: Ints = numbers * span + (local - local.min(initial=0))
+    return keys
 
 
 def _refuse_twice(session: Session, sequence: Ints) -> None:

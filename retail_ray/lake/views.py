@@ -27,6 +27,7 @@ from retail_ray.lake.recounts import RECOUNTABLE, Recounts, all_recounts, in_for
 from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 from retail_ray.lake.view_statements import glob_literal, literal, view_statements
+from retail_ray.lake.visitor_days import VisitorDays
 
 _DEFINITIONS: Final = """
 SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
@@ -69,6 +70,7 @@ class Lake:
         self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
         self._looked = local()
         self.rollups = Rollups(self)
+        self.visitor_days = VisitorDays(self)
         self._files: dict[str, dict[str, bool]] = {}
         self._shapes: dict[str, tuple[str | list[str] | None, bool, bool]] = {}
         self._recounts_seen: Hashable = ()

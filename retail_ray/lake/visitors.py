@@ -1,55 +1,19 @@
-"""Unique visitors: how many different people there were, with what the recognition behind the number is worth.
-
-Identities are people only as far as their links are right. The range allows for that: each link has a probability.
-"""
+"""Unique visitors: how many different people there were on a business day."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from dataclasses import replace
+from datetime import date, time, timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
-from retail_ray.core.time import US_PER_S
+from retail_ray.core.time import BusinessDay
 from retail_ray.lake.questions import Question
-from retail_ray.lake.seen_identities import SeenIdentities, Session, seen_identities
+from retail_ray.lake.rollup_kinds import STAFF
+from retail_ray.lake.rollups import Saved
+from retail_ray.lake.session_days import Session
 from retail_ray.lake.views import Lake
-
-MIN_PRESENCE_S: Final = 3.0
-"""Who is seen for a shorter time, from first to last sight, and crosses no line, is no visitor."""
-
-_CONFIDENCE: Final = 0.95
-_NORMAL_95: Final = 1.959964
-_EXACT_UP_TO: Final = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A number of people that is not known exactly: expected value, and 95 % interval of whole people."""
-
-    expected: float
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Visitors:
-    """Different people of one business day.
-
-    visitors: identities that were there long enough; too_short: those that were not. people: how many people they
-    are. links: decisions that the number rests on; unassessed_links: those without probability, taken as right.
-    """
-
-    day: date
-    visitors: int
-    too_short: int
-    people: Range
-    links: int
-    unassessed_links: int
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, Counting, Visitors, count_visitors
+from retail_ray.lake.visitor_days import KEPT_WAYS, Part, one_by_one
 
 
 def unique_visitors(
@@ -65,101 +29,74 @@ def unique_visitors(
     staff_from: leave out identities whose staff probability reaches it; None: count everybody.
     A person who is there on two days counts on both; so does one who is there before and behind a reset on demand.
     """
-    staff = {} if staff_from is None else _staff(lake, question, staff_from)
-    days = _Days(question)
-    counts: dict[date, list[_Counted]] = defaultdict(list)
+    way = Counting(min_presence_s, run_id, staff_from)
     with lake.looking_once():
-        for seen in seen_identities(lake, question, run_id):
-            for day, counted in days.counted(seen, min_presence_s, staff.get(seen.session, set())):
-                counts[day].append(counted)
-    return [_of_day(day, counted) for day, counted in sorted(counts.items())]
+        if way in KEPT_WAYS:
+            found = _of_days(lake, question)
+            if found is not None:
+                return found[KEPT_WAYS.index(way)]
+        return list(count_visitors(lake, question, run_id, [way]).visitors[0])
 
 
-def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np.float64]) -> Range:
-    """How many people some identities are, where decisions are wrong independently of each other.
-
-    links: p_same of the links, each of which hides one more person where it is wrong. births: p_same of the decisions
-    that nobody known is this person, each of which counts somebody twice where it is wrong. Exact distribution
-    (Poisson binomial) of up to 2000 decisions, normal approximation above. At least one person, if any identity.
-    """
-    hidden, double = 1 - np.sort(links), 1 - np.sort(births)
-    expected = identities + float(hidden.sum() - double.sum())
-    if len(hidden) + len(double) > _EXACT_UP_TO:
-        spread = _NORMAL_95 * float(np.sqrt((hidden * (1 - hidden)).sum() + (double * (1 - double)).sum()))
-        low, high = int(np.floor(expected - spread)), int(np.ceil(expected + spread))
-    else:
-        more, fewer = _errors(hidden), _errors(double)
-        chance = np.convolve(more, fewer[::-1])
-        total = np.cumsum(chance)
-        tail = (1 - _CONFIDENCE) / 2
-        low, high = (int(np.searchsorted(total, share)) for share in (tail, 1 - tail))
-        low, high = (identities - len(double) + number for number in (low, high))
-    least = min(1, identities)
-    return Range(max(expected, float(least)), max(low, least), max(high, least))
+def _of_days(lake: Lake, question: Question) -> list[list[Visitors]] | None:
+    """The visitors of each business day by itself, in all KEPT_WAYS; None where they do not say what the facts say."""
+    questions = _by_day(question)
+    if len(questions) == 1 and not _whole(question):
+        return None
+    parts = [_part(lake, some) for some in questions]
+    if len(parts) > 1 and not _one_by_one(lake, question, parts):
+        return None
+    return [[one for part in parts for one in part.counted.visitors[way]] for way in range(len(KEPT_WAYS))]
 
 
-def _errors(wrong: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distribution of the number of wrong decisions, from the probability of each being wrong."""
-    chance = np.ones(1)
-    for p in wrong.tolist():
-        chance = np.convolve(chance, [1 - p, p])
-    return chance
+def _one_by_one(lake: Lake, question: Question, parts: list[Part]) -> bool:
+    shortest_us = min(question.day.end_us(part.day) - question.day.start_us(part.day) for part in parts)
+    sessions, staff = lake.rollups.sessions(question.site_id), _staff_days(lake, question)
+    return one_by_one(parts, shortest_us, sessions, staff)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """Identities of one session and day: how many were there long enough, how many were not, and their links."""
-
-    visitors: int
-    too_short: int
-    p_links: NDArray[np.float64]
-    p_births: NDArray[np.float64]
-
-
-class _Days:
-    """The business days of a question."""
-
-    def __init__(self, question: Question) -> None:
-        first, last = question.params["first_day"], question.params["last_day"]
-        self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        self._starts = np.array([question.day.start_us(day) for day in self._days], np.int64)
-
-    def counted(self, seen: SeenIdentities, min_presence_s: float, staff: set[int]) -> Iterator[tuple[date, _Counted]]:
-        """An identity counts on the day on which it is first seen."""
-        long = ((seen.last_us - seen.first_us) / US_PER_S >= min_presence_s) | seen.crossed
-        others = ~np.isin(seen.identity, np.array(sorted(staff), np.int64))
-        of_identity = np.searchsorted(self._starts, seen.first_us, side="right") - 1
-        for place in np.unique(of_identity[others]).tolist():
-            today = others & (of_identity == place)
-            kept = (today & long)[seen.link_of]
-            p_links, p_births = seen.p_same[kept & ~seen.founder], seen.p_same[kept & seen.founder]
-            visitors = int((today & long).sum())
-            yield self._days[place], _Counted(visitors, int(today.sum()) - visitors, p_links, p_births)
+def _by_day(question: Question) -> list[Question]:
+    """The question cut where business days begin."""
+    first, last = question.params["first_day"], question.params["last_day"]
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [
+        replace(
+            question,
+            start_us=max(question.start_us, question.day.start_us(day)),
+            end_us=min(question.end_us, question.day.end_us(day)),
+        )
+        for day in days
+    ]
 
 
-def _of_day(day: date, counted: list[_Counted]) -> Visitors:
-    p_links = np.concatenate([some.p_links for some in counted])
-    p_births = np.concatenate([some.p_births for some in counted])
-    assessed = np.isfinite(p_links)
-    visitors = sum(some.visitors for some in counted)
-    return Visitors(
-        day,
-        visitors,
-        sum(some.too_short for some in counted),
-        people_range(visitors, p_links[assessed], p_births[np.isfinite(p_births)]),
-        len(p_links),
-        int((~assessed).sum()),
-    )
+def _part(lake: Lake, question: Question) -> Part:
+    day = question.params["first_day"]
+    if not _whole(question):
+        return Part(day, question.start_us, question.end_us, count_visitors(lake, question, None, KEPT_WAYS))
+    return lake.visitor_days.part(question)
 
 
-def _staff(lake: Lake, question: Question, staff_from: float) -> dict[Session, set[int]]:
-    rows = lake.rows(
-        """SELECT DISTINCT run_id, session_id, identity_id FROM journeys
-        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from
-          AND identity_id IS NOT NULL""",
-        {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"staff_from": staff_from},
-    )
-    found: dict[Session, set[int]] = defaultdict(set)
-    for row in rows:
-        found[row["run_id"], row["session_id"]].add(row["identity_id"])
+def _staff_days(lake: Lake, question: Question) -> dict[date, set[Session]]:
+    """Sessions with identities that are held for staff, by business day of their journeys."""
+    found: dict[date, set[Session]] = defaultdict(set)
+    for row in lake.rollups.by_day(STAFF, question.site_id, "SELECT DISTINCT date, run_id, session_id FROM parts"):
+        found[row["date"]].add((row["run_id"], row["session_id"]))
     return found
+
+
+def save_visitor_days(lake: Lake, site_id: str) -> Saved:
+    """Count the visitors of every business day that are not kept, and put all into a file."""
+    site = lake.rows(
+        "SELECT timezone, day_start FROM sites WHERE site_id = $site ORDER BY time DESC LIMIT 1", {"site": site_id}
+    )
+    if not site:
+        return Saved(0, 0, 0)
+    day = BusinessDay(site[0]["timezone"], time.fromisoformat(site[0]["day_start"]))
+    days = sorted(lake.days("tracklets", site_id))
+    return lake.visitor_days.save([Question(site_id, day, day.start_us(on), day.end_us(on)) for on in days])
+
+
+def _whole(question: Question) -> bool:
+    """Whether the question is about one whole business day."""
+    day = question.params["first_day"]
+    return (question.start_us, question.end_us) == (question.day.start_us(day), question.day.end_us(day))
