@@ -41,6 +41,8 @@ _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_
 _NAMED_OTHERWISE: Final = {f"{table}_all": table for table in RECOUNTABLE} | {
     name: table for table, name in _RAW_NAMES.items()
 }
+_RECORDS: Final = "_recounts"
+"""Stands among the tables for the records of recounts."""
 _TRIES: Final = 4
 _Answer = TypeVar("_Answer")
 
@@ -278,7 +280,12 @@ class Lake:
 
     def _learn_versions(self) -> None:
         """Read the records of recounts anew where one has changed."""
+        looked = getattr(self._looked, "tables", None)
+        if looked is not None and _RECORDS in looked:
+            return
         stamp, read = self._recounts()
+        if looked is not None:
+            looked.add(_RECORDS)
         if stamp == self._recounts_seen:
             return
         rows = list(in_force(read()))

@@ -24,9 +24,13 @@ class Replay:
     """Everything in a lake, read once."""
 
     def __init__(self, lake: Lake) -> None:
-        read = {"tracklets": "epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us",
-                "identity_events": "epoch_us(time) AS time_us", "line_crossings": "1 AS one", "journeys": "1 AS one"}  # fmt: skip
-        self._rows = {table: lake.rows(f"SELECT *, {times} FROM {table}") for table, times in read.items()}
+        times = {
+            "tracklets": "epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us",
+            "identity_events": "epoch_us(time) AS time_us",
+            "line_crossings": "epoch_us(time) AS time_us",
+            "journeys": "epoch_us(enter_time) AS enter_us",
+        }
+        self._rows = {table: lake.rows(f"SELECT *, {some} FROM {table}") for table, some in times.items()}
 
     def visitors(self, question: Question, staff_from: float | None = None) -> list[Visitors]:
         tracks: dict[str, dict[tuple[str, int], tuple[int, int]]] = defaultdict(dict)

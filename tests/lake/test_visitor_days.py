@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from retail_ray.core.errors import DataError
 from retail_ray.core.records import IdentityEvent, LineCrossing, TrackletRow
 from retail_ray.core.retail_records import Journey
 from retail_ray.core.time import BusinessDay
-from retail_ray.lake.codecs import Record, RowContext
+from retail_ray.lake.codecs import Record, RowContext, SiteRow
 from retail_ray.lake.epochs import Stage, publish
 from retail_ray.lake.questions import Question
 from retail_ray.lake.rollup_kinds import STAFF_FROM
 from retail_ray.lake.views import Lake, open_lake
-from retail_ray.lake.visitors import unique_visitors
+from retail_ray.lake.visitors import save_visitor_days, unique_visitors
 from tests.lake.replayed_visitors import Replay
 
 DAY = BusinessDay("Europe/Berlin", time(4))
@@ -123,3 +124,114 @@ def test_visitors_are_those_of_a_replay(
             path.unlink()
         check(lake)
     shutil.rmtree(root)
+
+
+# --- a tidy store: what is kept, and when it is used
+
+
+def tidy(root: Path, days: int = 4) -> None:
+    """Every day has its session, two people, three links of 0.9 and a doubtful one."""
+    tables: Tables = {"tracklets": [], "identity_events": [], "sites": []}
+    for number, at in enumerate(STARTS[:days]):
+        session, base = f"s{number}", 10 * number
+        tables["identity_events"].append(
+            IdentityEvent(at, base, "session", session, None, None, None, None, NAN, NAN, "", NAN)
+        )
+        for i in range(1, 6):
+            when, who = at + i * HOUR_US, 1 + i % 2
+            tables["tracklets"].append(TrackletRow("door", base + i, when, when + 10 * S, 9, 0.9, NAN, 1, 0.5))
+            kind, p_same = "create" if i < 3 else "assign", 0.9 if i < 5 else 0.5
+            tables["identity_events"].append(
+                IdentityEvent(when, base + i, kind, session, who, None, "door", base + i, 1.0, 1.0, "", p_same)  # type: ignore[arg-type]
+            )
+    tables["sites"].append(SiteRow(STARTS[0], "Shop", "Europe/Berlin", "04:00", "{}"))
+    fill(root, "r1", 0, tables)
+
+
+def late_merge(number: int, sequence: int) -> Tables:
+    at = STARTS[number] + 9 * HOUR_US
+    return {
+        "identity_events": [
+            IdentityEvent(at, sequence, "merge", f"s{number}", 1, 2, None, None, 1.0, 1.0, "", 0.8)
+        ]
+    }  # fmt: skip
+
+
+def counts(lake: Lake, question: Question) -> list[int]:
+    return [day.visitors for day in unique_visitors(lake, question)]
+
+
+def test_kept_days_answer_days_and_weeks_as_long_as_they_hold(tmp_path: Path) -> None:
+    tidy(tmp_path)
+    week = ask(STARTS[0], STARTS[4])
+    with open_lake(tmp_path) as lake:
+        saved = save_visitor_days(lake, "shop-1")
+        assert (saved.days, saved.summed_up) == (4, 4)
+        assert unique_visitors(lake, week) == Replay(lake).visitors(week)
+        assert counts(lake, week) == [2, 2, 2, 2]
+    with open_lake(tmp_path) as lake:
+        assert save_visitor_days(lake, "shop-1").summed_up == 0
+    path = tmp_path / "_rollups" / "shop-1" / "unique_visitors.json"
+    path.write_text(path.read_text().replace('"visitors":2,', '"visitors":7,'))
+    with open_lake(tmp_path) as lake:  # the control: the file is what the answers come from
+        assert counts(lake, week) == [7, 7, 7, 7]
+        assert counts(lake, ask(STARTS[1], STARTS[2])) == [7]
+        assert counts(lake, ask(STARTS[1] + 1, STARTS[2])) == [2]
+        assert counts(lake, ask(STARTS[1] + 1, STARTS[4])) == [2, 7, 7]
+        fill(tmp_path, "r1", 1, late_merge(0, 90))
+        assert counts(lake, week) == [1, 2, 7, 7]  # the day of the file and the one after it are counted anew
+        assert save_visitor_days(lake, "shop-1").summed_up == 0
+    path.write_text('{"2026-03-28": {"digest"')
+    with open_lake(tmp_path) as lake:
+        assert counts(lake, week) == [1, 2, 2, 2]
+        assert save_visitor_days(lake, "shop-1").summed_up == 0
+
+
+def test_a_decision_long_after_its_day_counts_in_the_whole_interval_alone(tmp_path: Path) -> None:
+    """The merge is told three days later: the day by itself does not know it, the four days together do."""
+    tidy(tmp_path)
+    at = STARTS[3] + HOUR_US
+    merge = IdentityEvent(at, 90, "merge", "s0", 1, 2, None, None, 1.0, 1.0, "", 0.8)
+    fill(tmp_path, "r1", 1, {"identity_events": [merge]})
+    with open_lake(tmp_path) as lake:
+        assert counts(lake, ask(STARTS[0], STARTS[1])) == [2]
+        assert counts(lake, ask(STARTS[0], STARTS[4])) == [1, 2, 2, 2]
+        assert counts(lake, ask(STARTS[0], STARTS[2])) == [2, 2]
+
+
+def test_a_session_over_two_days_counts_its_people_once(tmp_path: Path) -> None:
+    times = (STARTS[1] - HOUR_US, STARTS[1] + HOUR_US)
+    tracklets: list[Record] = [
+        TrackletRow("door", i, at, at + 9 * S, 9, 0.5, NAN, 1, 0.5) for i, at in enumerate(times)
+    ]
+    events: list[Record] = [
+        IdentityEvent(at, i, "assign" if i else "create", "s", 5, None, "door", i, 1.0, 1.0, "", 0.9)  # type: ignore[arg-type]
+        for i, at in enumerate(times)
+    ]
+    fill(tmp_path, "r1", 0, {"tracklets": tracklets, "identity_events": events})
+    with open_lake(tmp_path) as lake:
+        assert counts(lake, ask(STARTS[0], STARTS[2])) == [1]
+        assert counts(lake, ask(STARTS[0], STARTS[1])) == counts(lake, ask(STARTS[1], STARTS[2])) == [1]
+
+
+def test_decisions_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    tidy(tmp_path)
+    fill(tmp_path, "r1", 1, late_merge(0, 3))
+    with open_lake(tmp_path) as lake, pytest.raises(DataError, match="run 'r1': identity decision 3 of session 's0'"):
+        unique_visitors(lake, ask(STARTS[0], STARTS[1]))
+
+
+def test_any_numbers_name_tracklets(tmp_path: Path) -> None:
+    """Local ids of all of int64, on two cameras that use the same ones."""
+    ids, at = (1, 1 << 62, -(1 << 62), (1 << 63) - 1), STARTS[0] + HOUR_US
+    places = [(camera, local_id) for camera in ("door", "till") for local_id in ids]
+    tracklets: list[Record] = [TrackletRow(*place, at, at + 9 * S, 9, 0.5, NAN, 1, 0.5) for place in places]
+    events: list[Record] = [
+        IdentityEvent(at, i, "create" if i < 2 else "assign", "s", i % 2, None, *place, 1.0, 1.0, "", 0.9)  # type: ignore[arg-type]
+        for i, place in enumerate(places)
+    ]
+    fill(tmp_path, "r1", 0, {"tracklets": tracklets, "identity_events": events})
+    with open_lake(tmp_path) as lake:
+        (found,) = unique_visitors(lake, ask(STARTS[0], STARTS[1]))
+        assert [found] == Replay(lake).visitors(ask(STARTS[0], STARTS[1]))
+        assert (found.visitors, found.links) == (2, 6)
