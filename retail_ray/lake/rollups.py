@@ -123,10 +123,14 @@ class Rollups:
         found: list[dict[str, Any]] = self.table(rollup, question, query, params, read_all=read_all).to_pylist()
         return found
 
-    def by_day(self, rollup: Rollup, site_id: str, query: str) -> list[dict[str, Any]]:
-        """Answer of `query` over `parts` of all business days there are, each whole."""
+    def by_day(
+        self, rollup: Rollup, site_id: str, query: str, within: tuple[date, date] | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer of `query` over `parts` of whole business days: of all, or from the first to the last of `within`."""
         with self._lock, self._lake.looking_once():
-            days = list(self._lake.days(rollup.table, site_id))
+            days = [
+                day for day in self._lake.days(rollup.table, site_id) if within is None or within[0] <= day <= within[1]
+            ]
             self._up_to_date(rollup, site_id, days)
             if not days:
                 return []
@@ -136,17 +140,17 @@ class Rollups:
 
     def decided(self, site_id: str, days: Iterable[date]) -> tuple[date, ...]:
         """Business days whose identity decisions say who the tracklets of `days` are."""
-        return self.sessions(site_id).around(days)
-
-    def sessions(self, site_id: str) -> SessionDays:
-        """The identity sessions of a site by business day."""
         with self._lock, self._lake.looking_once():
             files = self._lake.days("identity_events", site_id)
             known = self._sessions.get(site_id)
             if known is None or known.files is not files:
-                rows = self.by_day(SESSIONS, site_id, "FROM parts")
-                known = self._sessions[site_id] = SessionDays(files, rows)
-            return known
+                known = self._sessions[site_id] = SessionDays(files, self.by_day(SESSIONS, site_id, "FROM parts"))
+            return known.around(days)
+
+    def sessions(self, site_id: str, first: date, last: date) -> SessionDays:
+        """The identity sessions that decided something between two business days, both counted in."""
+        files = self._lake.days("identity_events", site_id)
+        return SessionDays(files, self.by_day(SESSIONS, site_id, "FROM parts", (first, last)))
 
     def page(
         self,

@@ -78,15 +78,16 @@ class SeenIn:
     def identities(self) -> Iterator[SeenIdentities]:
         """By session. DataError where a decision of a session comes twice."""
         first, last = self._question.params["first_day"] - _DAY, self._question.params["last_day"] + _DAY
+        sessions = self._lake.rollups.sessions(self._question.site_id, first, last)
         by_days: dict[frozenset[date], list[tuple[Session, tuple[int, int]]]] = defaultdict(list)
-        for session, span in self._lake.rollups.sessions(self._question.site_id).spans(first, last).items():
+        for session, span in sessions.spans(first, last).items():
             within = max(span.start_us, self._question.start_us), min(span.end_us, self._question.end_us)
             if session[0] in self.runs and within[0] < within[1]:
                 by_days[span.days].append((session, within))
-        for days, sessions in by_days.items():
+        for days, some in by_days.items():
             text = _DECISIONS.format(days=listed(sorted(days)))
             decided = _Decided(self._lake.sql(text, {"site": self._question.site_id}), self._tracklets)
-            for session, within in sessions:
+            for session, within in some:
                 found = decided.seen(session, within)
                 if found is not None:
                     yield found

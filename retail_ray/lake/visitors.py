@@ -51,8 +51,12 @@ def _of_days(lake: Lake, question: Question) -> list[list[Visitors]] | None:
 
 def _one_by_one(lake: Lake, question: Question, parts: list[Part]) -> bool:
     shortest_us = min(question.day.end_us(part.day) - question.day.start_us(part.day) for part in parts)
-    sessions, staff = lake.rollups.sessions(question.site_id), _staff_days(lake, question)
-    return one_by_one(parts, shortest_us, sessions, staff)
+    around = parts[0].day - timedelta(days=1), parts[-1].day + timedelta(days=1)
+    staff: dict[date, set[Session]] = defaultdict(set)
+    query = "SELECT DISTINCT date, run_id, session_id FROM parts"
+    for row in lake.rollups.by_day(STAFF, question.site_id, query, around):
+        staff[row["date"]].add((row["run_id"], row["session_id"]))
+    return one_by_one(parts, shortest_us, lake.rollups.sessions(question.site_id, *around), staff)
 
 
 def _by_day(question: Question) -> list[Question]:
@@ -74,14 +78,6 @@ def _part(lake: Lake, question: Question) -> Part:
     if not _whole(question):
         return Part(day, question.start_us, question.end_us, count_visitors(lake, question, None, KEPT_WAYS))
     return lake.visitor_days.part(question)
-
-
-def _staff_days(lake: Lake, question: Question) -> dict[date, set[Session]]:
-    """Sessions with identities that are held for staff, by business day of their journeys."""
-    found: dict[date, set[Session]] = defaultdict(set)
-    for row in lake.rollups.by_day(STAFF, question.site_id, "SELECT DISTINCT date, run_id, session_id FROM parts"):
-        found[row["date"]].add((row["run_id"], row["session_id"]))
-    return found
 
 
 def save_visitor_days(lake: Lake, site_id: str) -> Saved:
