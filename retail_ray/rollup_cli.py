@@ -26,8 +26,7 @@ def rollup(root: Path, site_id: str | None) -> None:
         found = lake.rows("SELECT DISTINCT site_id FROM sites ORDER BY site_id")
         for site in [site_id] if site_id is not None else [row["site_id"] for row in found]:
             for kind in kinds():
-                saved = lake.rollups.save(kind, site)
-                _tell(f"{site} {kind.name}", saved)
+                _tell(f"{site} {kind.name}", lake.rollups.save(kind, site))
             _tell(f"{site} unique_visitors", save_visitor_days(lake, site))
 
 

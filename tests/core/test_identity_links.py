@@ -62,7 +62,7 @@ def at_once(events: list[IdentityEvent]) -> Found:
     }  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories())
 def test_all_at_once_is_a_replay(events: list[IdentityEvent]) -> None:
     assert at_once(events) == replayed(events)
