@@ -16,7 +16,8 @@ from retail_ray.lake.codecs import Record, RowContext
 from retail_ray.lake.epochs import Stage, publish
 from retail_ray.lake.questions import Question
 from retail_ray.lake.views import open_lake
-from retail_ray.lake.visitors import Visitors, people_range, unique_visitors
+from retail_ray.lake.visitor_counts import Visitors, people_range
+from retail_ray.lake.visitors import unique_visitors
 
 DAY = BusinessDay("UTC", time(0))
 DAY_US, S = 86_400_000_000, 1_000_000
