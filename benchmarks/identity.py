@@ -39,7 +39,7 @@ from retail_ray.evaluation.tracks import across_cameras, on_floor, per_camera
 from retail_ray.evaluation.visitors import people_seen, unique_visitors
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
-from retail_ray.lake.visitors import MIN_PRESENCE_S, people_range
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, people_range
 from retail_ray.runtime.build_models import limit_threads
 from retail_ray.runtime.build_site import entrances_of
 
