@@ -272,7 +272,7 @@ class Gallery:
         first = self._memory.first_places(self._memory.rows(ours))
         absent = {person: known for person, known in self._past.items() if person not in self._people}
         others, likeness = self._recogniser().recognise(ours, first, absent)
-        here = np.where(folded.spoken(), folded.score(), -np.inf)
+        here = np.where(folded.spoken(), folded.score(self._settings.crowd_weight), -np.inf)
         score = np.concatenate([here, likeness + folded.birth[0][:, None]], axis=1)
         everybody = np.concatenate([people, others]).tolist()
         limit_us = self._settings.defer_limit_s * US_PER_S

@@ -60,6 +60,8 @@ class GallerySettings:
     """How far people get from where they were last seen, per second unseen."""
     transit_limit: float = 4.0
     """Most that a way between two sightings may say."""
+    crowd_weight: float = 0.5
+    """Where no two cameras saw them at once: of people unseen since, the n-th last is n to this power less likely."""
     birth_cost: float = 2.0
     """Nats against a person who turns up away from every entrance."""
     entrance_m: float = 1.5
