@@ -1,4 +1,4 @@
-"""Links over blind ways between cameras: what ways and the number of the unseen are worth, and what times could add.
+"""Links over blind ways between cameras: what it is worth to learn the times between places.
 
 python -m benchmarks.transit   ->  benchmarks/results/transit.json
 """
@@ -6,6 +6,7 @@ python -m benchmarks.transit   ->  benchmarks/results/transit.json
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,7 @@ from retail_ray.identity.settings import GallerySettings
 
 VARIANTS = {
     "product": GallerySettings(),
-    "without the number of the unseen": GallerySettings(crowd_weight=0.0),
-    "without ways": GallerySettings(transit_limit=0.0),
+    "without learnt ways": GallerySettings(transit_prior_pairs=math.inf),
 }
 MEASURES = {
     "IDF1 on the floor": "floor.idf1",

@@ -37,8 +37,6 @@ STORES = (
     ("random", None),
     ("two-rooms", ("door", "till", "room-back", "room-front")),
     ("random", None),
-    ("random", None),
-    ("random", None),
 )
 """Layouts, and which of their cameras look; None: the two that share least of the floor."""
 _FIRST_SEED = 200_000

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import rankdata
 
 from retail_ray.identity.evidence import Flags, Floats, needed_nats
 from retail_ray.identity.settings import GallerySettings
@@ -66,25 +65,14 @@ class Folded:
     first_us: tuple[NDArray[np.int64], NDArray[np.int64]]
     birth: tuple[Floats, Floats]
 
-    def score(self, crowd_weight: float) -> Floats:
-        """(T, P) nats for being this person; -inf where vetoed. crowd_weight: as in `GallerySettings`."""
+    def score(self) -> Floats:
+        """(T, P) nats for being this person; -inf where vetoed."""
         mean = np.divide(self.looks, self.described, out=np.zeros_like(self.looks), where=self.described > 0)
         more = 1.0 + _MORE_LOOKS * (np.clip(self.described, 1, _MOST_LOOKS) - 1)
         later = self.first_us[0][:, None] >= self.first_us[1][None]
         saved = np.where(later, self.birth[0][:, None], self.birth[1][None])
-        total = self.floor + mean * more + self.way + saved - crowd_weight * self._log_rank()
+        total = self.floor + mean * more + self.way + saved
         return np.where(self.veto, -np.inf, np.round(total, 4))
-
-    def _log_rank(self) -> Floats:
-        """(T, P) log of how many people are as near in time, of those unseen meanwhile; 0 where the floor speaks.
-
-        Looks that fit one stranger in a hundred fit somebody among a hundred.
-        """
-        unseen = (self.gap_s > 0) & np.isfinite(self.gap_s) & ~self.veto
-        if not unseen.any():
-            return np.zeros(unseen.shape)
-        rank = rankdata(np.where(unseen, self.gap_s, np.inf), method="max", axis=1)
-        return np.where(unseen & (self.floor == 0), np.log(rank), 0.0)
 
     def spoken(self) -> Flags:
         """(T, P) whether anything but the time speaks at all."""
@@ -184,6 +172,13 @@ def decide(score: Floats, forced: Flags, settings: GallerySettings) -> list[Choi
     values[np.arange(tracklets), people + np.arange(tracklets)] = needed
     _, columns = linear_sum_assignment(values, maximize=True)
     return [_choice(score[t], int(columns[t]), bool(forced[t]), needed, settings) for t in range(tracklets)]
+
+
+def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
+    """(R, P) probability that these tracklets are each person rather than another one or nobody known."""
+    score = np.where(folded.spoken(), folded.score(), -np.inf)[rows]
+    odds = np.exp(np.clip(score, -700.0, 60.0))
+    return np.asarray(odds / (1.0 + odds.sum(axis=1, keepdims=True)))
 
 
 def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:

@@ -60,7 +60,7 @@ def revise(
 def _joins(evidence: Evidence, labels: NDArray[np.int64], settings: GallerySettings) -> list[Change]:
     people, rows = fold(evidence, labels)
     _, folded = between(rows, labels)
-    score = folded.score(settings.crowd_weight) - needed_nats(settings.false_merge_budget) - settings.revise_margin
+    score = folded.score() - needed_nats(settings.false_merge_budget) - settings.revise_margin
     np.fill_diagonal(score, -np.inf)
     taken: set[int] = set()
     changes = []
@@ -78,7 +78,7 @@ def _moves(evidence: Evidence, labels: NDArray[np.int64], new_person: int, setti
         return []
     known = np.flatnonzero(labels >= 0)
     own = np.searchsorted(people, labels[known])
-    score = folded.score(settings.crowd_weight)[known]
+    score = folded.score()[known]
     size = np.bincount(own, minlength=len(people))[own]
     stay = score[np.arange(len(known)), own] - needed_nats(settings.false_merge_budget)
     score[np.arange(len(known)), own] = -np.inf

@@ -121,5 +121,5 @@ def test_the_probability_of_a_link_falls_with_the_number_of_people_who_fit() -> 
 def test_without_people_everybody_is_new() -> None:
     people, folded = fold(evidence_of(np.array([0, 1])), np.array([-1, -1]))
     assert len(people) == 0
-    choices = decide(folded.score(SETTINGS.crowd_weight), np.array([False, False]), SETTINGS)
+    choices = decide(folded.score(), np.array([False, False]), SETTINGS)
     assert [choice.kind for choice in choices] == ["create", "create"]
