@@ -42,7 +42,7 @@ class Ways:
         """(M,) number of span of time and band of distance, wherever on the floor."""
         away_m = np.linalg.norm(self.came_m - self.left_m, axis=1)
         band = np.clip(np.floor(np.log2(np.maximum(away_m, 1e-6) / _NEAREST_M)) + 1, 0, _BANDS - 1)
-        return band.astype(np.int64) * _SPANS + self._span()
+        return np.asarray(band.astype(np.int64) * _SPANS + self._span())
 
     def by_places(self) -> Ints:
         """(M,) number of span of time and the two squares."""
@@ -54,7 +54,7 @@ class Ways:
 
     def _span(self) -> Ints:
         octaves = np.log2(np.maximum(self.gap_s, _SHORTEST_S) / _SHORTEST_S)
-        return np.minimum(np.floor(_SPANS_AN_OCTAVE * octaves), _SPANS - 1).astype(np.int64)
+        return np.asarray(np.minimum(np.floor(_SPANS_AN_OCTAVE * octaves), _SPANS - 1).astype(np.int64))
 
 
 class Counts:
