@@ -48,6 +48,7 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without floor": {"floor_limit": 0.0, "floor_doubt": 0.0},
     "without looks": {"looks_limit": 0.0},
     "without ways": {"transit_limit": 0.0},
+    "without learnt ways": {"transit_prior_pairs": math.inf},
     "without births": {"birth_cost": 0.0},
     "without revision": {"revise_margin": math.inf},
     "without the site's own calibration": {"calibrate_s": 1e6},
