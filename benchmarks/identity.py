@@ -28,7 +28,7 @@ from benchmarks.link_reliability import link_classes, reliability
 from benchmarks.seeds import TEST_CASES, Case
 from benchmarks.studio import FPS, SECONDS, SIZE_PX, rendered
 from benchmarks.weight_sets import SETS, with_masks
-from retail_ray.core.identity_map import IdentityMap, TrackletKey
+from retail_ray.core.identity_map import IdentityMap, Link, TrackletKey
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_S
 from retail_ray.evaluation.doors import doors
@@ -174,7 +174,7 @@ def estimate(stream: Stream, events: Sequence[IdentityEvent]) -> dict[str, float
     """The product's estimate of how many people there were, and whether the true number lies in its range."""
     known, seen_us = IdentityMap(), stream.seen_us()
     known.apply_all(events)
-    kept = []
+    kept = list[Link]()
     for members in known.members.values():
         spans = [seen_us[key] for key in members if key in seen_us]
         if spans and max(end for _, end in spans) - min(begin for begin, _ in spans) >= MIN_PRESENCE_S * US_PER_S:

@@ -31,6 +31,7 @@ PEOPLE_METRICS: Final = (
         groups=("day",),
         grains=("day",),
         default_grain="day",
+        version=2,
     ),
     Metric(
         "visits",
