@@ -182,7 +182,8 @@ def estimate(stream: Stream, events: Sequence[IdentityEvent]) -> dict[str, float
     births, joined = (
         np.array([link.p_same for link in kept if link.founder is founder], np.float64) for founder in (True, False)
     )
-    found = people_range(len(births), joined, births)
+    # Decisions without probability are taken as right.
+    found = people_range(len(births), joined[np.isfinite(joined)], births[np.isfinite(births)])
     people = len(people_seen(stream.scene))
     error = (found.expected - people) / people
     return {
