@@ -10,7 +10,14 @@ from benchmarks.markdown import table
 PRODUCT, EMITTED, TRUE = "product, revised", "product, as emitted", "true identities of the tracklets"
 RIVALS = ("greedy nearest embedding", "agglomerative clustering of looks", "every tracklet a new person")
 WHO = ("IDF1 on the floor", "IDF1 over cameras", "link precision", "link recall", "false merges", "false splits")
-COUNTED = ("IDF1 on the floor", "IDF1 over cameras", "visitor error", "visitor error, 3 s or more")
+COUNTED = ("IDF1 on the floor", "IDF1 over cameras", "identities too many", "identities of 3 s or more too many")
+VISITORS = (
+    "identities of 3 s or more too many",
+    "visitors, estimated, error",
+    "visitors, estimated, error, absolute",
+    "true number in its range",
+    "width of its range",
+)
 DOORS = ("door precision", "door recall", "IDF1 in cameras", "pure tracklets")
 
 
@@ -26,6 +33,7 @@ def association_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
         "identity, ablations": _variants(everything, (PRODUCT, EMITTED, *ablations), WHO),
         "identity, rivals": _variants(everything, (PRODUCT, *RIVALS, TRUE), WHO),
         "identity, tracklets and doors": _variants(everything, (PRODUCT,), DOORS),
+        "identity, visitors": _visitors(report["groups"]),
         "identity, stress": _stress(report),
     } | ({"identity, links": _links(report["links"])} if "links" in report else {})
 
@@ -48,6 +56,11 @@ def _scores(groups: Mapping[str, Any]) -> str:
             cells = [_cell(entry[variant].get(name)) for name in COUNTED]
             rows.append([group, entry["cases"], variant, *cells])
     return table(["stores", "cases", "identities", *COUNTED], rows)
+
+
+def _visitors(groups: Mapping[str, Any]) -> str:
+    rows = [[name, of["cases"], *(_cell(of[PRODUCT].get(key)) for key in VISITORS)] for name, of in groups.items()]
+    return table(["stores", "cases", *VISITORS], rows)
 
 
 def _variants(entry: Mapping[str, Any], names: Sequence[str], measures: Sequence[str]) -> str:

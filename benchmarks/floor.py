@@ -50,6 +50,7 @@ from retail_ray.simulation.seeds import DEVELOPMENT
 from retail_ray.tracking import feet
 
 EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
+SECONDS = 30.0
 LAYOUTS = ("boutique", "convenience", "corner-shop", "two-rooms")
 # Boxes that end within this share of the body's height of its end show the feet.
 FEET_SEEN_SHARE = 0.04
@@ -101,7 +102,7 @@ def studio_of(case: Case, folder: Path, detector: str | None) -> Studio:
     models: dict[str, Any] = {"embedder": None, "segmenter": None}
     if detector is not None:
         models["detector"] = DetectorSettings(weights=detector)
-    return rendered(case, folder, WeightSet("floor", models))
+    return rendered(case, folder, WeightSet("floor", models), SECONDS)
 
 
 def scenes(studio: Studio) -> Iterator[tuple[str, Scene]]:

@@ -26,31 +26,34 @@ from benchmarks.identity_streams import Stream, record, resolved
 from benchmarks.identity_stress import HARMS
 from benchmarks.link_reliability import link_classes, reliability
 from benchmarks.seeds import TEST_CASES, Case
-from benchmarks.studio import FPS, SIZE_PX, rendered
+from benchmarks.studio import FPS, SECONDS, SIZE_PX, rendered
 from benchmarks.weight_sets import SETS, with_masks
-from retail_ray.core.identity_map import TrackletKey
+from retail_ray.core.identity_map import IdentityMap, Link, TrackletKey
 from retail_ray.core.records import IdentityEvent
+from retail_ray.core.time import US_PER_S
 from retail_ray.evaluation.doors import doors
 from retail_ray.evaluation.links import links, people_of_tracklets
 from retail_ray.evaluation.measures import bootstrap, flat
 from retail_ray.evaluation.scene import Scene
 from retail_ray.evaluation.tracks import across_cameras, on_floor, per_camera
-from retail_ray.evaluation.visitors import unique_visitors
+from retail_ray.evaluation.visitors import people_seen, unique_visitors
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, people_range
 from retail_ray.runtime.build_models import limit_threads
 from retail_ray.runtime.build_site import entrances_of
 
-SECONDS = 60.0
 WEIGHTS = SETS["real"]
 ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without floor": {"floor_limit": 0.0, "floor_doubt": 0.0},
     "without looks": {"looks_limit": 0.0},
     "without ways": {"transit_limit": 0.0},
+    "without learnt ways": {"transit_prior_pairs": math.inf},
     "without births": {"birth_cost": 0.0},
     "without revision": {"revise_margin": math.inf},
     "without the site's own calibration": {"calibrate_s": 1e6},
 }
+ESTIMATE = "visitors, estimated, error"
 OVERLAPPING_FROM = 0.75
 """Share of the floor in view that two cameras see, from which on a store counts as one of overlapping views."""
 MEASURES = {
@@ -64,8 +67,8 @@ MEASURES = {
     "false merges": "links.false_merges",
     "false splits": "links.false_splits",
     "pure tracklets": "links.pure_tracklets",
-    "visitor error": "visitors.error",
-    "visitor error, 3 s or more": "visitors.long.error",
+    "identities too many": "visitors.error",
+    "identities of 3 s or more too many": "visitors.long.error",
     "door precision": "doors.all.precision",
     "door recall": "doors.all.recall",
 }
@@ -93,7 +96,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
     known = folder / "identity.json"
     if not known.is_file():
         limit_threads(1)
-        studio = rendered(case, folder, WEIGHTS, SECONDS)
+        studio = rendered(case, folder, WEIGHTS)
         stream = record(studio, "identity")
         masked = record(studio, "identity, masks", with_masks(studio.site))
         found = {
@@ -113,7 +116,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
 
 def variants(stream: Stream) -> Iterable[tuple[str, dict[str, float]]]:
     events = play(stream, GallerySettings())
-    yield "product, revised", measures(stream.scored(resolved(events)), whole=True)
+    yield "product, revised", measures(stream.scored(resolved(events)), whole=True) | estimate(stream, events)
     yield "product, as emitted", measures(stream.scored(resolved(events, emitted=True)))
     for name, change in ABLATIONS.items():
         yield name, measures(stream.scored(resolved(play(stream, GallerySettings(**change)))))
@@ -167,6 +170,30 @@ def measures(scene: Scene, *, whole: bool = False) -> dict[str, float]:
     }
 
 
+def estimate(stream: Stream, events: Sequence[IdentityEvent]) -> dict[str, float]:
+    """The product's estimate of how many people there were, and whether the true number lies in its range."""
+    known, seen_us = IdentityMap(), stream.seen_us()
+    known.apply_all(events)
+    kept = list[Link]()
+    for members in known.members.values():
+        spans = [seen_us[key] for key in members if key in seen_us]
+        if spans and max(end for _, end in spans) - min(begin for begin, _ in spans) >= MIN_PRESENCE_S * US_PER_S:
+            kept += members.values()
+    births, joined = (
+        np.array([link.p_same for link in kept if link.founder is founder], np.float64) for founder in (True, False)
+    )
+    # Decisions without probability are taken as right.
+    found = people_range(len(births), joined[np.isfinite(joined)], births[np.isfinite(births)])
+    people = len(people_seen(stream.scene))
+    error = (found.expected - people) / people
+    return {
+        ESTIMATE: error,
+        f"{ESTIMATE}, absolute": abs(error),
+        "true number in its range": float(found.low <= people <= found.high),
+        "width of its range": (found.high - found.low) / people,
+    }
+
+
 def overlap(stream: Stream) -> float:
     """Share of the floor cells (1 m) with people in sight of any camera that two cameras or more saw people in."""
     true = stream.scene.true
@@ -208,8 +235,7 @@ def _pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         name: {
             label: _mean([one["variants"][name][label] for one in results if label in one["variants"][name]])
-            for label in MEASURES
-            if any(label in one["variants"][name] for one in results)
+            for label in dict.fromkeys(label for one in results for label in one["variants"][name])
         }
         for name in names
     }

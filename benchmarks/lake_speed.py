@@ -23,6 +23,7 @@ from benchmarks.row_store import side_by_side
 from benchmarks.year_lake import YearLake, YearSettings, year_lake
 from retail_ray.lake.rollup_kinds import kinds
 from retail_ray.lake.views import Lake, open_lake
+from retail_ray.lake.visitors import save_visitor_days
 
 THREADS: Final = 2
 WARM_UP: Final = 2
@@ -50,6 +51,7 @@ def questions(lake: YearLake, span: int, repetitions: int) -> dict[str, Any]:
     began = time.perf_counter()
     with open_lake(lake.root, threads=THREADS) as summing:
         saved = [summing.rollups.save(kind, lake.site_id) for kind in kinds()]
+        saved.append(save_visitor_days(summing, lake.site_id))
     rolled_up_s = time.perf_counter() - began
     began = time.perf_counter()
     with open_lake(lake.root, threads=THREADS) as opened:

@@ -24,6 +24,7 @@ from benchmarks.queue_report import queue_tables
 from benchmarks.recount_report import recount_tables
 from benchmarks.renderer_report import renderer_tables
 from benchmarks.simulated_report import draw_plots, simulated_tables
+from benchmarks.transit_report import transit_tables
 from retail_ray.tracking.options import DEFAULT_TRACKER
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -77,6 +78,7 @@ def tables() -> dict[str, str]:
     return (
         late
         | made
+        | transit_tables(_read("transit"))
         | people_tables(_read("people_traits"))
         | association_tables(_read("identity"))
         | renderer_tables(_read("renderer"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from benchmarks.true_parts import Recorded, TrueDetector
 from benchmarks.weight_sets import WeightSet, without_masks
 from retail_ray.config import Site
 from retail_ray.config_file import load_site
+from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Detections
 from retail_ray.evaluation.evaluation import load_scene
 from retail_ray.evaluation.scene import Scene
@@ -37,7 +39,7 @@ from retail_ray.simulation.settings import ScenarioSettings
 from retail_ray.simulation.video import simulate_video
 from retail_ray.simulation.video_settings import VideoSettings
 
-SECONDS, ARRIVALS_PER_HOUR, SIZE_PX, FPS = 30.0, 300.0, (640, 360), 10.0
+SECONDS, ARRIVALS_PER_HOUR, SIZE_PX, FPS = 60.0, 300.0, (640, 360), 10.0
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,21 @@ class Studio:
 
 def rendered(case: Case, folder: Path, weights: WeightSet, seconds: float = SECONDS) -> Studio:
     """The case's clips and truth, drawn where they are not there yet, to be analysed with these weights."""
-    if not (folder / "truth" / "truth.json").is_file():
+    if length_s(folder) != seconds:
         shutil.rmtree(folder, ignore_errors=True)
         video = VideoSettings(width_px=SIZE_PX[0], height_px=SIZE_PX[1], fps=FPS, processes=1)
         scenario = ScenarioSettings(duration_s=seconds, arrivals_per_hour=ARRIVALS_PER_HOUR)
         simulate_video(plan_by_name(case.layout), scenario, video, case.seed, folder)
     return studio_of(case, folder, weights)
+
+
+def length_s(folder: Path) -> float | None:
+    """Of what is drawn there; None where nothing is, or not all of it."""
+    try:
+        written = json.loads((folder / "truth" / "truth.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return float((written["end_us"] - written["start_us"]) / US_PER_S)
 
 
 def studio_of(case: Case, folder: Path, weights: WeightSet) -> Studio:

@@ -34,8 +34,8 @@ CHOICE = (
     "BoT-SORT without embeddings and camera motion, match_thresh 0.7, second_match_thresh 0.4, a buffer of 2 s. On "
     "this clip ByteTrack keeps people together better. But a gallery stands behind the tracker: it joins tracklets "
     "by floor and looks, and cannot part one that follows two people. On development stores of several cameras "
-    "strict matching gave the best identities of all trackers that were tried, at the same detections, and missed "
-    "more crossings of door lines than ByteTrack. A camera that only counts is better served by "
+    "strict matching gave the best identities of all trackers that were tried, at the same detections. Crossings of "
+    "a line go on over the tracklets that it breaks. A camera that only counts may do better with "
     "`tracker: {name: bytetrack}`."
 )
 

@@ -199,6 +199,9 @@ class QueueLane(Section):
     cashier_m: list[Point] | None = Field(
         default=None, min_length=3, description="corners of the place behind the counter, metres; who is there is staff"
     )
+    abandoned_after_s: float = Field(
+        default=20.0, ge=0, le=3600, description="who leaves after a shorter wait has not given up, but stopped by"
+    )
 
     @model_validator(mode="after")
     def _simple(self) -> QueueLane:

@@ -85,6 +85,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     _print_rows(console, "Cameras", summary["cameras"])
     _print_rows(console, "Counting lines", summary["lines"])
     _print_rows(console, "Zones", summary["zones"])
+    _print_rows(console, "Checkout lanes", summary["queues"])
     console.print(f"Identities: {summary['identities']} from {summary['tracklets']} tracklets")
     journeys = summary["journeys"]
     if journeys["journeys"]:

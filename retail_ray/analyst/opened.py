@@ -13,7 +13,7 @@ from retail_ray.analyst import listings
 from retail_ray.analyst.answer import Answer, localised, table_of
 from retail_ray.analyst.interval import When, interval_us
 from retail_ray.analyst.queues import LANE_COLUMNS, LANE_ESTIMATES, LANE_NOTES, lane_rows
-from retail_ray.analyst.store import Store, read_store, require_known
+from retail_ray.analyst.store import Store, newest_settings, read_store, require_known
 from retail_ray.core.errors import QueryError
 from retail_ray.core.time import from_us
 from retail_ray.lake import queries
@@ -178,6 +178,10 @@ class StoreLake:
         minutes = dict.fromkeys(("recorded_minutes", "asked_minutes", "dropped_frames"), _INT)
         columns = {"camera_id": _WORD, "coverage": _FLOAT} | minutes | {"reasons": _WORD}
         return self._answer("Coverage by camera", table_of(rows, columns), found)
+
+    def settings(self) -> dict[str, Any]:
+        """The site file of the newest run, as the lake has it: without addresses of cameras, sinks and credentials."""
+        return newest_settings(self._lake, self.store.site_id)
 
     def question(self, when: When = None) -> Question:
         """What the named questions of `retail_ray.lake` take, for this store."""

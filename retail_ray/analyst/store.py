@@ -100,6 +100,12 @@ def read_store(lake: Lake, site_id: str | None = None) -> Store:
     )
 
 
+def newest_settings(lake: Lake, site_id: str) -> dict[str, Any]:
+    """As `sites` has them, of the version that was used last."""
+    settings: dict[str, Any] = json.loads(lake.rows(_NEWEST, {"site": site_id})[0]["settings_json"])
+    return settings
+
+
 def require_known(kind: str, name: str, known: Sequence[str]) -> str:
     """`name`, or QueryError that lists what there is."""
     if name not in known:

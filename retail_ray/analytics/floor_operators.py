@@ -11,6 +11,7 @@ from retail_ray.analytics.heat import HeatMeter, HeatSettings
 from retail_ray.analytics.queue_lanes import LaneSettings
 from retail_ray.analytics.queue_minutes import QueueMinutes
 from retail_ray.analytics.queues import QueueTracker
+from retail_ray.analytics.sights import Sights
 from retail_ray.core.errors import DataError
 from retail_ray.core.event_time import Tick
 from retail_ray.core.retail_records import HeatCell, QueueMinute, QueueVisit
@@ -46,16 +47,16 @@ class FloorOperators:
         self._people = FloorFollower(settings.follow)
         self._queues = QueueTracker(settings.lanes)
         unseen_us = round(settings.follow.max_gap_s * US_PER_S)
-        lane_ids = [lane.settings.lane_id for lane in self._queues.lanes]
+        lane_ids = [lane.lane_id for lane in self._queues.lanes]
         self._minutes = QueueMinutes(lane_ids, unseen_us + self._queues.settles_within_us)
         self._heat = None if settings.heat is None else HeatMeter(settings.heat)
         self._names = lane_ids, None if settings.heat is None else settings.heat.cell_m
 
-    def update(self, tick: Tick, camera_ids: Sequence[str]) -> FloorRows:
+    def update(self, tick: Tick, on_floor: Sights, camera_ids: Sequence[str]) -> FloorRows:
         """Work one tick; `camera_ids` are the sorted names that `tick.camera` points into."""
         if not self._active:
             return FloorRows()
-        people = self._people.update(tick)
+        people = self._people.update(on_floor)
         visits = self._queues.update(people, camera_ids, tick.end_us)
         minutes = self._minutes.update(tick.frame_time_us.tolist(), visits, self._queues.members, tick.end_us)
         heat = [] if self._heat is None else self._heat.update(people, tick.end_us)

@@ -6,17 +6,22 @@ lost goes on with that person. Who is who among neighbours may be mixed up; how 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from retail_ray.core.event_time import Tick
+from retail_ray.analytics.areas import near_pairs
+from retail_ray.analytics.sights import KEY_STEP, Sights
 from retail_ray.core.time import US_PER_S
 
 TrackKey = tuple[int, int]
 """(place of the camera among the sorted names, local id)."""
+Sight = tuple[int, int, float, float]
+"""A tracklet in one tick: first and last time, and mean floor point (first_us, last_us, x_m, y_m)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class _View:
     apart_us: int | None = None
 
 
+_InSight = dict[int, list[tuple[TrackKey, _View]]]
+"""Everybody in sight with their tracklets in sight, in order of camera and local id."""
+
+
 @dataclass(slots=True)
 class _Person:
     """near: earlier people at the same place, each as (since_us, sum of the distances in metres, ticks)."""
@@ -97,25 +106,21 @@ class FloorFollower:
     _owner: dict[TrackKey, int] = field(default_factory=dict)
     _next: int = 1
 
-    def update(self, tick: Tick) -> FloorTick:
-        """Take in a tick: known tracklets move their person, new ones go on, the others begin one."""
-        seen = _sights(tick)
-        middle_us = {key: (sight.first_us + sight.last_us) // 2 for key, sight in seen.items()}
-        fresh = []
-        for key, sight in seen.items():
-            owner = self._owner.get(key)
-            if owner is None:
-                fresh.append(key)
-            else:
-                self._move(self._people[owner], key, sight)
-        self._go_on(fresh, seen)
-        self._part(seen)
-        people = self._place(seen)
+    def update(self, sights: Sights) -> FloorTick:
+        """Take in a tick's sights on the floor: known tracklets move their person, new ones go on or begin one."""
+        seen = _seen(sights)
+        fresh = self._move(seen)
+        if fresh:
+            self._go_on(fresh, seen)
+        people = self._by_person(seen)
+        if self._part(people):
+            people = self._by_person(seen)
+        self._place(people)
         merged = self._unite(people)
-        gone = self._forget(tick.end_us)
+        gone = self._forget(sights.end_us)
         for person, _ in merged:
             people.pop(person, None)
-        samples = [self._sample(person, keys, middle_us) for person, keys in sorted(people.items())]
+        samples = [self._sample(person, people[person], seen) for person in sorted(people)]
         return FloorTick(samples, merged, gone)
 
     def wake_us(self) -> int | None:
@@ -145,88 +150,109 @@ class FloorFollower:
     def _max_gap_us(self) -> int:
         return round(self.settings.max_gap_s * US_PER_S)
 
-    def _move(self, person: _Person, key: TrackKey, sight: _View) -> None:
-        view = person.views[key]
-        view.last_us, view.x_m, view.y_m = sight.last_us, sight.x_m, sight.y_m
-        person.last_us = max(person.last_us, sight.last_us)
+    def _move(self, seen: dict[TrackKey, Sight]) -> list[TrackKey]:
+        """Known tracklets move; those that are nobody's yet."""
+        fresh = []
+        for key, sight in seen.items():
+            number = self._owner.get(key)
+            if number is None:
+                fresh.append(key)
+                continue
+            person = self._people[number]
+            view = person.views[key]
+            _, view.last_us, view.x_m, view.y_m = sight
+            person.last_us = max(person.last_us, view.last_us)
+        return fresh
 
-    def _go_on(self, fresh: list[TrackKey], seen: dict[TrackKey, _View]) -> None:
+    def _go_on(self, fresh: list[TrackKey], seen: dict[TrackKey, Sight]) -> None:
         """New tracklets take up the people who were lost near by, the nearest pairs first."""
+        taken: set[int] = set()
+        for _, number, key in sorted(self._lost_near(fresh, seen)):
+            if number not in taken and key not in self._owner:
+                taken.add(number)
+                self._own(number, key, _View(*seen[key]))
+        for key in fresh:
+            if key not in self._owner:
+                self._begin(key, _View(*seen[key]))
+
+    def _lost_near(self, fresh: list[TrackKey], seen: dict[TrackKey, Sight]) -> Iterator[tuple[float, int, TrackKey]]:
+        """Who may go on in a new tracklet; nobody farther away than somebody whom other cameras see meanwhile."""
+        s, numbers = self.settings, list(self._people)
         watched: dict[int, set[int]] = {}
         for key in seen:
             if key in self._owner:
                 watched.setdefault(self._owner[key], set()).add(key[0])
-        pairs = sorted(pair for key in fresh for pair in self._lost_near(key, seen[key], watched))
-        taken: set[int] = set()
-        for _, number, key in pairs:
-            if number not in taken and key not in self._owner:
-                taken.add(number)
-                self._own(number, key, seen[key])
-        for key in fresh:
-            if key not in self._owner:
-                self._begin(key, seen[key])
-
-    def _lost_near(
-        self, key: TrackKey, sight: _View, watched: dict[int, set[int]]
-    ) -> list[tuple[float, int, TrackKey]]:
-        """Who may go on in a new tracklet; nobody farther away than somebody whom other cameras see meanwhile."""
-        lost, nearest_m = [], self.settings.near_m
-        for number, person in self._people.items():
-            away_m, gap_s = self._gap(person, sight)
-            cameras = watched.get(number, {key[0]})
-            if key[0] not in cameras:
-                nearest_m = min(nearest_m, away_m)
-            elif len(cameras) == 1 and gap_s > 0 and self._within_reach(away_m, gap_s):
-                lost.append((away_m, number, key))
-        return [pair for pair in lost if nearest_m == self.settings.near_m or pair[0] < nearest_m]
-
-    def _gap(self, person: _Person, sight: _View) -> tuple[float, float]:
-        away_m = float(np.hypot(sight.x_m - person.x_m, sight.y_m - person.y_m))
-        return away_m, (sight.first_us - person.last_us) / US_PER_S
+        people_m = np.array([(person.x_m, person.y_m) for person in self._people.values()]).reshape(-1, 2)
+        fresh_m = np.array([seen[key][2:] for key in fresh])
+        away_m = np.hypot(fresh_m[:, 0, None] - people_m[:, 0], fresh_m[:, 1, None] - people_m[:, 1])
+        within = away_m <= max(s.near_m, s.reach_m + max(0.0, s.reach_m_s * s.walk_gap_s))
+        for key, nearby, row_m in zip(fresh, within, away_m, strict=True):
+            lost, nearest_m = [], s.near_m
+            for place in np.flatnonzero(nearby).tolist():
+                number, to_m = numbers[place], float(row_m[place])
+                cameras = watched.get(number, {key[0]})
+                gap_s = (seen[key][0] - self._people[number].last_us) / US_PER_S
+                if key[0] not in cameras:
+                    nearest_m = min(nearest_m, to_m)
+                elif len(cameras) == 1 and gap_s > 0 and self._within_reach(to_m, gap_s):
+                    lost.append((to_m, number, key))
+            yield from (pair for pair in lost if nearest_m == s.near_m or pair[0] < nearest_m)
 
     def _within_reach(self, away_m: float, gap_s: float) -> bool:
         s = self.settings
         reach_m = s.reach_m + (s.reach_m_s * gap_s if gap_s <= s.walk_gap_s else 0.0)
         return gap_s <= s.max_gap_s and away_m <= reach_m
 
-    def _own(self, number: int, key: TrackKey, sight: _View) -> None:
+    def _own(self, number: int, key: TrackKey, view: _View) -> None:
         self._owner[key] = number
-        self._people[number].views[key] = sight
+        self._people[number].views[key] = view
 
-    def _begin(self, key: TrackKey, sight: _View) -> None:
-        self._people[self._next] = _Person(sight.first_us, sight.last_us, sight.x_m, sight.y_m)
-        self._own(self._next, key, sight)
+    def _begin(self, key: TrackKey, view: _View) -> None:
+        self._people[self._next] = _Person(view.first_us, view.last_us, view.x_m, view.y_m)
+        self._own(self._next, key, view)
         self._next += 1
 
-    def _part(self, seen: dict[TrackKey, _View]) -> None:
-        """A tracklet that walks away from its person's others begins a person of its own."""
-        for number in sorted({self._owner[key] for key in seen}):
-            person = self._people[number]
-            here = sorted((view.first_us, key) for key, view in person.views.items() if key in seen)
-            eldest = person.views[here[0][1]]
-            for _, key in here[1:]:
-                view = person.views[key]
-                if np.hypot(view.x_m - eldest.x_m, view.y_m - eldest.y_m) <= self.settings.apart_m:
-                    view.apart_us = None
-                elif view.apart_us is None:
-                    view.apart_us = view.last_us
-                elif view.last_us - view.apart_us >= self.settings.apart_s * US_PER_S:
-                    del person.views[key]
-                    self._begin(key, _View(view.first_us, view.last_us, view.x_m, view.y_m))
-
-    def _place(self, seen: dict[TrackKey, _View]) -> dict[int, list[TrackKey]]:
-        """Everybody in sight stands at the mean of their tracklets; the longest one comes first."""
-        people: dict[int, list[TrackKey]] = {}
+    def _by_person(self, seen: Iterable[TrackKey]) -> _InSight:
+        people: _InSight = {}
         for key in seen:
-            people.setdefault(self._owner[key], []).append(key)
-        for number, keys in people.items():
-            person = self._people[number]
-            views = [person.views[key] for key in keys]
-            keys.sort(key=lambda key, person=person: (person.views[key].first_us, key))  # type: ignore[misc]
-            person.x_m = sum(view.x_m for view in views) / len(views)
-            person.y_m = sum(view.y_m for view in views) / len(views)
-            person.last_us = max(view.last_us for view in views)
+            number = self._owner[key]
+            people.setdefault(number, []).append((key, self._people[number].views[key]))
         return people
+
+    def _part(self, people: _InSight) -> bool:
+        """A tracklet that walks away from its person's others begins a person of its own; whether any did."""
+        begun = self._next
+        for number in sorted([number for number, views in people.items() if len(views) > 1]):
+            eldest = min([view for _, view in people[number]], key=attrgetter("first_us"))
+            away = [(view.first_us, key, view) for key, view in people[number] if self._walks_away(view, eldest)]
+            for _, key, view in sorted(away, key=lambda found: found[:2]):
+                del self._people[number].views[key]
+                self._begin(key, _View(view.first_us, view.last_us, view.x_m, view.y_m))
+        return self._next > begun
+
+    def _walks_away(self, view: _View, eldest: _View) -> bool:
+        """Whether the tracklet has been far from its person's eldest for long enough."""
+        if view is eldest:
+            return False
+        if math.hypot(view.x_m - eldest.x_m, view.y_m - eldest.y_m) <= self.settings.apart_m:
+            view.apart_us = None
+        elif view.apart_us is None:
+            view.apart_us = view.last_us
+        else:
+            return view.last_us - view.apart_us >= self.settings.apart_s * US_PER_S
+        return False
+
+    def _place(self, people: _InSight) -> None:
+        """Everybody in sight stands at the mean of their tracklets."""
+        for number, views in people.items():
+            person, (_, view) = self._people[number], views[0]
+            if len(views) == 1:
+                person.x_m, person.y_m, person.last_us = view.x_m, view.y_m, view.last_us
+                continue
+            x_m, y_m, last_us = 0.0, 0.0, view.last_us
+            for _, view in views:
+                x_m, y_m, last_us = x_m + view.x_m, y_m + view.y_m, max(last_us, view.last_us)
+            person.x_m, person.y_m, person.last_us = x_m / len(views), y_m / len(views), last_us
 
     def _unite(self, people: Iterable[int]) -> list[tuple[int, int]]:
         """People whom no camera sees both; together for long enough, they are one, the nearest on average first."""
@@ -250,22 +276,25 @@ class FloorFollower:
         """Note for everybody in sight which earlier people are at the same place, seen by other cameras."""
         if not numbers:
             return
-        xy_m = np.array([(self._people[number].x_m, self._people[number].y_m) for number in numbers])
-        away_m = np.hypot(*np.moveaxis(xy_m[:, None] - xy_m[None], -1, 0))
-        since_us = max(self._people[number].last_us for number in numbers) - US_PER_S
-        cameras = {number: self._people[number].cameras(since_us) for number in numbers}
-        close: dict[int, dict[int, tuple[int, float, int]]] = {number: {} for number in numbers}
-        for row, column in zip(*np.nonzero(np.triu(away_m <= self.settings.near_m, 1)), strict=True):
-            elder, younger = numbers[row], numbers[column]
-            if not cameras[elder] & cameras[younger]:
-                person = self._people[younger]
-                first_us, sum_m, ticks = person.near.get(elder, (person.last_us, 0.0, 0))
-                close[younger][elder] = (first_us, sum_m + float(away_m[row, column]), ticks + 1)
-        for number, found in close.items():
-            hidden = {
-                e: entry for e, entry in self._people[number].near.items() if e in self._people and e not in close
-            }
-            self._people[number].near = found | hidden
+        here = [self._people[number] for number in numbers]
+        x_m, y_m = np.array([person.x_m for person in here]), np.array([person.y_m for person in here])
+        since_us = max([person.last_us for person in here]) - US_PER_S
+        close: dict[int, dict[int, tuple[int, float, int]]] = {}
+        cameras: dict[int, set[int]] = {}
+        for row, column, away_m in near_pairs(x_m, y_m, self.settings.near_m):
+            for place in (row, column):
+                if place not in cameras:
+                    cameras[place] = here[place].cameras(since_us)
+            if cameras[row].isdisjoint(cameras[column]):
+                younger, elder = here[column], numbers[row]
+                first_us, sum_m, ticks = younger.near.get(elder, (younger.last_us, 0.0, 0))
+                close.setdefault(column, {})[elder] = (first_us, sum_m + away_m, ticks + 1)
+        in_sight = set(numbers)
+        for place, person in enumerate(here):
+            if person.near or place in close:
+                near = person.near.items()
+                hidden = {e: entry for e, entry in near if e in self._people and e not in in_sight}
+                person.near = close.get(place, {}) | hidden
 
     def _merge(self, number: int, elder: int) -> None:
         gone, stays = self._people.pop(number), self._people[elder]
@@ -282,39 +311,34 @@ class FloorFollower:
         for number in gone:
             for key in self._people.pop(number).views:
                 del self._owner[key]
-        for person in self._people.values():
-            for key in [key for key, view in person.views.items() if view.last_us < limit_us]:
-                del person.views[key]
-                del self._owner[key]
+        old = [(p, key) for p in self._people.values() for key, view in p.views.items() if view.last_us < limit_us]
+        for person, key in old:
+            del person.views[key]
+            del self._owner[key]
         return gone
 
-    def _sample(self, number: int, keys: list[TrackKey], middle_us: dict[TrackKey, int]) -> FloorSample:
-        person = self._people[number]
-        time_us = sum(middle_us[key] for key in keys) // len(keys)
-        return FloorSample(number, time_us, person.x_m, person.y_m, keys[0], not person.near)
+    def _sample(self, number: int, views: list[tuple[TrackKey, _View]], seen: dict[TrackKey, Sight]) -> FloorSample:
+        person, (longest, eldest) = self._people[number], views[0]
+        middle_us = 0
+        for key, view in views:
+            first_us, last_us, *_ = seen[key]
+            middle_us += (first_us + last_us) // 2
+            if view.first_us < eldest.first_us:
+                longest, eldest = key, view
+        return FloorSample(number, middle_us // len(views), person.x_m, person.y_m, longest, not person.near)
 
 
-def _sights(tick: Tick) -> dict[TrackKey, _View]:
-    """Each tracklet's first and last time and mean floor point in the tick, in order of camera and local id."""
-    rows = np.flatnonzero(np.isfinite(tick.floor_xy_m[:, 0]))
-    if not len(rows):
+def _seen(sights: Sights) -> dict[TrackKey, Sight]:
+    """Each tracklet's sight of the tick, in order of camera and local id."""
+    if not sights.spans:
         return {}
-    order = rows[np.lexsort((tick.time_us[rows], tick.local_id[rows], tick.camera[rows]))]
-    camera, local_id = tick.camera[order], tick.local_id[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(camera) != 0) | (np.diff(local_id) != 0)
-    first = np.flatnonzero(new)
-    count = np.diff([*first.tolist(), len(order)])
-    xy_m = np.add.reduceat(tick.floor_xy_m[order], first) / count[:, None]
-    time_us = tick.time_us[order]
-    columns = (
-        camera[first].tolist(),
-        local_id[first].tolist(),
-        time_us[first].tolist(),
-        time_us[first + count - 1].tolist(),
-        xy_m.tolist(),
-    )
+    sums_m = np.add.reduceat(sights.points, sights.first).tolist()
     return {
-        (camera, local_id): _View(first_us, last_us, x_m, y_m)
-        for camera, local_id, first_us, last_us, (x_m, y_m) in zip(*columns, strict=True)
+        divmod(key, KEY_STEP): (
+            sights.times_us[first],
+            sights.times_us[stop - 1],
+            x_m / (stop - first),
+            y_m / (stop - first),
+        )
+        for (key, (first, stop)), (x_m, y_m) in zip(sights.spans.items(), sums_m, strict=True)
     }

@@ -100,9 +100,14 @@ class HeatMeter:
             self._walkers[person] = _Walker(time_us, x_m, y_m, self._hour_of(time_us), set())
             return
         if self._was_there(walker, time_us, x_m, y_m):
-            half_us = (time_us - walker.time_us) // 2
-            self._spend(walker, walker.time_us, (walker.x_m, walker.y_m), half_us)
-            self._spend(walker, time_us - 1, (x_m, y_m), time_us - walker.time_us - half_us)
+            span_us = time_us - walker.time_us
+            before, now = self._square(walker.x_m, walker.y_m), self._square(x_m, y_m)
+            hour_us = self._hour_of(walker.time_us)
+            if before == now and time_us <= self._hour_end_us(hour_us):
+                self._spend(walker, hour_us, now, span_us)
+            else:
+                self._spend(walker, hour_us, before, span_us // 2)
+                self._spend(walker, self._hour_of(time_us - 1), now, span_us - span_us // 2)
         walker.time_us, walker.x_m, walker.y_m = time_us, x_m, y_m
 
     def _was_there(self, walker: _Walker, time_us: int, x_m: float, y_m: float) -> bool:
@@ -115,9 +120,11 @@ class HeatMeter:
             limit_s = min(limit_s, self.settings.walk_gap_s)
         return gap_us <= limit_s * US_PER_S
 
-    def _spend(self, walker: _Walker, time_us: int, at_m: tuple[float, float], span_us: int) -> None:
-        hour_us, cell_m = self._hour_of(time_us), self.settings.cell_m
-        square = math.floor(at_m[0] / cell_m), math.floor(at_m[1] / cell_m)
+    def _square(self, x_m: float, y_m: float) -> Square:
+        cell_m = self.settings.cell_m
+        return math.floor(x_m / cell_m), math.floor(y_m / cell_m)
+
+    def _spend(self, walker: _Walker, hour_us: int, square: Square, span_us: int) -> None:
         if hour_us != walker.hour_us:
             walker.hour_us, walker.squares = hour_us, set()
         cells = self._hours.setdefault(hour_us, {})

@@ -5,6 +5,7 @@ People come from a `FloorFollower`, so a queue does not depend on recognition. A
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from retail_ray.analytics.floor_people import FloorSample, FloorTick
-from retail_ray.analytics.queue_lanes import Lane, LanePlace, LaneSettings, lane_of
+from retail_ray.analytics.queue_lanes import LanePlace, Lanes, LaneSettings, lane_of
 from retail_ray.core.errors import ConfigError
 from retail_ray.core.retail_records import QueueOutcome, QueueVisit
 from retail_ray.core.time import US_PER_S
@@ -80,7 +81,8 @@ class QueueTracker:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ConfigError(f"queue names must differ, used twice: {', '.join(twice)}")
-        self.lanes = [Lane(lane) for lane in sorted(lanes, key=lambda lane: lane.lane_id)]
+        self._lanes = Lanes(lanes)
+        self.lanes = self._lanes.settings
         self._reach_m = reach_m
         self._stays: dict[int, _Stay] = {}
         self._members: dict[int, Member] = {}
@@ -94,11 +96,11 @@ class QueueTracker:
     @property
     def settles_within_us(self) -> int:
         """How long after a visit's last sight its rows may still change, beside the follower's gap."""
-        return round(max((lane.settings.return_s for lane in self.lanes), default=0.0) * US_PER_S) + _KEPT_US
+        return round(max((lane.return_s for lane in self.lanes), default=0.0) * US_PER_S) + _KEPT_US
 
     def waiting(self) -> dict[str, int]:
         """People who wait in each lane now."""
-        waiting = dict.fromkeys((lane.settings.lane_id for lane in self.lanes), 0)
+        waiting = dict.fromkeys((lane.lane_id for lane in self.lanes), 0)
         for name, member in self.members:
             waiting[name] += member.waits
         return waiting
@@ -110,7 +112,7 @@ class QueueTracker:
         ended: list[QueueVisit] = []
         for gone, stays in people.merged:
             self._merge(gone, stays)
-        for sample, places in sorted(self._placed(people.samples), key=self._order):
+        for sample, places in self._placed(people.samples):
             self._work(sample, places, camera_ids, ended)
         self._work_left(now_us, ended)
         for person in people.gone:
@@ -135,7 +137,7 @@ class QueueTracker:
 
     def state(self) -> Any:
         members = [(person, *(getattr(m, name) for name in Member.__slots__)) for person, m in self._members.items()]
-        stays = [(person, *(getattr(s, name) for name in _Stay.__slots__)) for person, s in self._stays.items()]
+        stays = [(person, *(getattr(s, name) for name in _Stay.__slots__)) for person, s in sorted(self._stays.items())]
         return members, stays, list(self._free_us)
 
     def restore(self, state: Any) -> None:
@@ -147,17 +149,31 @@ class QueueTracker:
         self._free_us = list(free_us)
 
     def _settings(self, member: Member) -> LaneSettings:
-        return self.lanes[member.lane].settings
+        return self.lanes[member.lane]
 
-    def _placed(self, samples: list[FloorSample]) -> list[tuple[FloorSample, list[LanePlace]]]:
-        points_m = np.array([(sample.x_m, sample.y_m) for sample in samples], np.float64).reshape(-1, 2)
-        by_lane = [lane.places(points_m) for lane in self.lanes]
-        return [(sample, [places[row] for places in by_lane]) for row, sample in enumerate(samples)]
+    def _placed(self, samples: Sequence[FloorSample]) -> list[tuple[FloorSample, list[LanePlace]]]:
+        """Whoever is or was at a lane, with their places in each, those nearest to the heads first.
 
-    def _order(self, placed: tuple[FloorSample, list[LanePlace]]) -> tuple[float, int]:
-        sample, places = placed
-        to_head_m = min(lane.length_m - place.along_m for lane, place in zip(self.lanes, places, strict=True))
-        return to_head_m, sample.person
+        Of those who only walk by, their stay has a time and nothing else.
+        """
+        if not samples:
+            return []
+        points_m = np.array([(sample.x_m, sample.y_m) for sample in samples])
+        seen = self._lanes.places(points_m)
+        to_head_m = (self._lanes.length_m - seen.along_m).min(axis=1).tolist()
+        touched = self._lanes.touched(seen).tolist()
+        near = np.any(seen.in_service | (seen.aside_m <= self._reach_m), axis=1).tolist()
+        order = []
+        for row, sample in enumerate(samples):
+            stay = self._stays.get(sample.person)
+            if touched[row] or sample.person in self._members or (stay is not None and stay.lane is not None):
+                order.append((to_head_m[row], sample.person, row))
+            elif stay is not None:
+                stay.last_us, stay.barred = sample.time_us, False
+            elif near[row]:
+                self._stays[sample.person] = _Stay(sample.time_us)
+        rows = [row for _, _, row in sorted(order)]
+        return list(zip([samples[row] for row in rows], seen.of(rows), strict=True))
 
     def _work(
         self, sample: FloorSample, places: list[LanePlace], camera_ids: Sequence[str], ended: list[QueueVisit]
@@ -166,10 +182,9 @@ class QueueTracker:
         if member is not None and member.gone_us is None:
             self._follow(sample, member, places[member.lane], ended)
             return
-        near = any(place.in_service or place.aside_m <= self._reach_m for place in places)
         stay = self._stays.get(sample.person)
-        if near:
-            stay = self._stays.setdefault(sample.person, _Stay(sample.time_us))
+        if stay is None and any(place.in_service or place.aside_m <= self._reach_m for place in places):
+            stay = self._stays[sample.person] = _Stay(sample.time_us)
         if stay is not None:
             self._linger(sample, stay, places)
             self._maybe_join(sample, stay, places, camera_ids, ended)
@@ -233,7 +248,7 @@ class QueueTracker:
         lane = lane_of(places, self.lanes, stay.lane)
         if lane is None and stay.lane is not None:
             stay.out_us = stay.out_us or now_us
-            if now_us - stay.out_us < self.lanes[stay.lane].settings.leave_after_s * US_PER_S:
+            if now_us - stay.out_us < self.lanes[stay.lane].leave_after_s * US_PER_S:
                 return
         if lane is None or lane != stay.lane:
             stay.lane, stay.steps, stay.out_us = lane, [], None
@@ -268,14 +283,14 @@ class QueueTracker:
             ended.append(self._visit(member, member.gone_us or member.last_us, "censored"))
         camera, local_id = sample.track
         along_m = places[lane].along_m
-        join_us = _slow_since(stay.steps, self.lanes[lane].settings.max_speed_mps)
+        join_us = _slow_since(stay.steps, self.lanes[lane].max_speed_mps)
         member = Member(lane, camera_ids[camera], local_id, join_us, sample.time_us, along_m)
         member.in_service_us = self._in_service_since(lane, stay.steps)
         self._members[sample.person] = member
 
-    def _is_queuing(self, stay: _Stay, lane: Lane) -> bool:
+    def _is_queuing(self, stay: _Stay, settings: LaneSettings) -> bool:
         """In the lane for long enough, with a low median speed over that time."""
-        settings, (now_us, *_) = lane.settings, stay.steps[-1]
+        now_us, *_ = stay.steps[-1]
         since_us = now_us - round(settings.min_stay_s * US_PER_S)
         recent = [step for step in stay.steps if step[0] >= since_us - _SPEED_OVER_US]
         if stay.steps[0][0] > since_us or len(recent) < 2:
@@ -284,23 +299,22 @@ class QueueTracker:
         return bool(speeds_mps) and median(speeds_mps) < settings.max_speed_mps
 
     def _is_in_line(self, lane: int, place: LanePlace) -> bool:
-        line = self.lanes[lane]
         ahead = [m.along_m for m in self._members.values() if m.lane == lane and m.gone_us is None]
-        return line.at_head(place) or any(
-            abs(along_m - place.along_m) <= line.settings.max_spacing_m for along_m in ahead
+        return self._lanes.at_head(lane, place) or any(
+            abs(along_m - place.along_m) <= self.lanes[lane].max_spacing_m for along_m in ahead
         )
 
     def _is_within(self, lane: int, steps: list[Step]) -> bool:
         """Whether most steps were in the strip itself, not on its border."""
-        line = self.lanes[lane]
-        places = line.places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))
-        return median(0.0 if p.in_service else p.aside_m for p in places) <= line.settings.half_width_m
+        seen = self._lanes.places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))
+        aside_m: list[float] = np.where(seen.in_service[:, lane], 0.0, seen.aside_m[:, lane]).tolist()
+        return median(aside_m) <= self.lanes[lane].half_width_m
 
     def _in_service_since(self, lane: int, steps: list[Step]) -> int | None:
-        places = self.lanes[lane].places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))
+        seen = self._lanes.places(np.array([(x_m, y_m) for _, x_m, y_m in steps]))
         since: int | None = None
-        for (time_us, *_), place in zip(reversed(steps), reversed(places), strict=True):
-            if not place.in_service:
+        for (time_us, *_), in_service in zip(reversed(steps), reversed(seen.in_service[:, lane].tolist()), strict=True):
+            if not in_service:
                 break
             since = time_us
         return since
@@ -340,7 +354,8 @@ class QueueTracker:
             ended.append(self._visit(member, member.last_us, "censored"))
 
     def _left(self, member: Member, gone_us: int) -> QueueVisit:
-        return self._visit(member, gone_us, "censored" if member.is_company else "abandoned")
+        stopped_by = gone_us - member.join_us < self._settings(member).abandoned_after_s * US_PER_S
+        return self._visit(member, gone_us, "censored" if stopped_by or member.is_company else "abandoned")
 
     def _visit(self, member: Member, leave_us: int, outcome: QueueOutcome) -> QueueVisit:
         lane_id = self._settings(member).lane_id
@@ -355,7 +370,7 @@ def _speeds(steps: list[Step]) -> list[tuple[int, float]]:
         while low + 1 < len(steps) and time_us - steps[low + 1][0] >= _SPEED_OVER_US:
             low += 1
         from_us, from_x, from_y = steps[low]
-        speeds.append((time_us, float(np.hypot(x_m - from_x, y_m - from_y)) / (time_us - from_us) * US_PER_S))
+        speeds.append((time_us, math.hypot(x_m - from_x, y_m - from_y) / (time_us - from_us) * US_PER_S))
     return speeds
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from retail_ray.analytics.alerts import AlertEngine, AlertRule, Event, Reading
 from retail_ray.analytics.camera_readings import CameraReadings
 from retail_ray.analytics.floor_operators import NOTHING_ON_FLOOR, FloorOperators, FloorRows, FloorSettings
 from retail_ray.analytics.lines import LineCounter, LineSettings
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
-from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
+from retail_ray.analytics.sights import KEY_STEP, floor_sights
+from retail_ray.analytics.site_zones import Zones
+from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.core.errors import ConfigError, DataError
 from retail_ray.core.event_time import BufferCounts, CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
 from retail_ray.core.opening_hours import OpeningHours
@@ -90,10 +94,10 @@ class SiteOperators:
         self._buffer = WatermarkBuffer(cameras, round(tick_s * US_PER_S))
         _check_names(lines, zones, occupancy, cameras)
         self._lines = [LineCounter(line) for line in sorted(lines, key=lambda line: line.line_id)]
-        self._zones = [ZoneTracker(zone) for zone in sorted(zones, key=lambda zone: zone.zone_id)]
+        self._zones = Zones(zones)
         self._occupancy = OccupancyMeter(occupancy)
         self._floor = FloorOperators(floor)
-        self._last_seen_us: dict[tuple[int, int], int] = {}
+        self._last_seen_us: dict[int, int] = {}
         settings = alerts or AlertSettings()
         self._alerts = AlertEngine(settings.rules, settings.hours)
         self._alerts.adopt(settings.open_alerts)
@@ -128,7 +132,7 @@ class SiteOperators:
         rows = self.advance(self._buffer.ceil(until_us))
         crossings = [crossing for line in self._lines for crossing in line.finish()]
         rows.line_crossings.extend(crossings)
-        rows.zone_visits.extend(visit for zone in self._zones for visit in zone.finish())
+        rows.zone_visits.extend(self._zones.finish())
         rows.occupancy.extend(self._occupancy.finish(crossings))
         rows.occupancy_corrections.extend(self._occupancy.take_corrections())
         rows.alerts.extend(self._alerts.finish(self._buffer.worked_until_us))
@@ -138,15 +142,15 @@ class SiteOperators:
     def live(self) -> SiteLive:
         entries, exits, inside = self._occupancy.current()
         seen = dict.fromkeys(self._buffer.camera_ids, 0)
-        for camera, _ in self._last_seen_us:
-            seen[self._buffer.camera_ids[camera]] += 1
+        for key in self._last_seen_us:
+            seen[self._buffer.camera_ids[key // KEY_STEP]] += 1
         return SiteLive(
             self._buffer.worked_until_us,
             inside,
             entries,
             exits,
             self._occupancy.correction,
-            {zone.settings.zone_id: zone.present() for zone in self._zones},
+            {zone.settings.zone_id: zone.present() for zone in self._zones.trackers},
             seen,
             self._buffer.counts,
             self._floor.waiting(),
@@ -159,10 +163,10 @@ class SiteOperators:
                 _STATE_VERSION,
                 self._buffer.state(),
                 [(line.settings.line_id, line.state()) for line in self._lines],
-                [(zone.settings.zone_id, zone.state()) for zone in self._zones],
+                [(zone.settings.zone_id, zone.state()) for zone in self._zones.trackers],
                 self._occupancy.state(),
                 self._floor.state(),
-                sorted(self._last_seen_us.items()),
+                [(divmod(key, KEY_STEP), time_us) for key, time_us in sorted(self._last_seen_us.items())],
                 self._alerts.state(),
                 self._cameras.state(),
             )
@@ -171,7 +175,7 @@ class SiteOperators:
     def restore(self, state: bytes) -> None:
         """Go on from `state()`; cameras that had ended must be ended again."""
         buffer, lines, zones, occupancy, floor, seen, alerts, cameras = _content(state)
-        ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones]
+        ours = [line.settings.line_id for line in self._lines], [zone.settings.zone_id for zone in self._zones.trackers]
         if ([name for name, _ in lines], [name for name, _ in zones]) != ours:
             raise DataError(
                 f"the saved state has lines {[name for name, _ in lines]} and zones "
@@ -181,11 +185,11 @@ class SiteOperators:
         self._buffer.restore(buffer)
         for line, (_, saved) in zip(self._lines, lines, strict=True):
             line.restore(saved)
-        for zone, (_, saved) in zip(self._zones, zones, strict=True):
+        for zone, (_, saved) in zip(self._zones.trackers, zones, strict=True):
             zone.restore(saved)
         self._occupancy.restore(occupancy)
         self._floor.restore(floor)
-        self._last_seen_us = dict(seen)
+        self._last_seen_us = {camera * KEY_STEP + local_id: time_us for (camera, local_id), time_us in seen}
         self._alerts.restore(alerts)
         self._cameras.restore(cameras)
 
@@ -194,14 +198,14 @@ class SiteOperators:
         crossings: list[LineCrossing] = []
         for line in self._lines:
             crossings += line.update(tick, names.index(line.settings.camera_id))
-        for zone in self._zones:
-            rows.zone_visits.extend(zone.update(tick, names))
+        on_floor = floor_sights(tick)
+        rows.zone_visits.extend(self._zones.update(tick, on_floor, names))
         rows.line_crossings.extend(crossings)
         rows.occupancy.extend(self._occupancy.update(tick, crossings, names))
         rows.occupancy_corrections.extend(self._occupancy.take_corrections())
-        rows.extend(self._floor.update(tick, names))
-        seen = zip(zip(tick.camera.tolist(), tick.local_id.tolist(), strict=True), tick.time_us.tolist(), strict=True)
-        self._last_seen_us.update(seen)
+        rows.extend(self._floor.update(tick, on_floor, names))
+        keys = tick.camera.astype(np.int64) * KEY_STEP + tick.local_id
+        self._last_seen_us.update(zip(keys.tolist(), tick.time_us.tolist(), strict=True))
         horizon_us = tick.end_us - _SEEN_FOR_US
         self._last_seen_us = {key: time_us for key, time_us in self._last_seen_us.items() if time_us >= horizon_us}
         if self._alerts.rules:
@@ -213,7 +217,7 @@ class SiteOperators:
         for line in self._lines:
             line_id = line.settings.line_id
             readings += [Reading("entries", line_id, 0.0), Reading("exits", line_id, 0.0)]
-        for zone in self._zones:
+        for zone in self._zones.trackers:
             zone_id, since_us = zone.settings.zone_id, zone.open_since_us()
             dwell_s = 0.0 if since_us is None else (tick.end_us - since_us) / US_PER_S
             readings.append(Reading("zone_occupancy", zone_id, zone.present()))
@@ -226,9 +230,8 @@ class SiteOperators:
         return [*readings, *self._cameras.update(tick, self._buffer.camera_ids, is_over)]
 
     def _wake_us(self) -> int | None:
-        wakes = [self._occupancy.wake_us(), self._floor.wake_us()]
+        wakes = [self._occupancy.wake_us(), self._floor.wake_us(), self._zones.wake_us()]
         wakes += [line.wake_us() for line in self._lines]
-        wakes += [zone.wake_us() for zone in self._zones]
         wakes.append(self._alerts.wake_us())
         if any(rule.metric == "coverage" for rule in self._alerts.rules):
             wakes.append(self._cameras.wake_us())

@@ -5,23 +5,23 @@ Debouncing decides whether somebody entered or left, never when (RETAIL: zone_vi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retail_ray.analytics.sights import KEY_STEP, Sights
 from retail_ray.core.errors import GeometryError
-from retail_ray.core.event_time import Tick
-from retail_ray.core.polygons import check_polygon, contains
+from retail_ray.core.polygons import check_polygon
 from retail_ray.core.records import ZoneVisit
 from retail_ray.core.time import US_PER_S
 
 _MAX_SPEED_M_S = 3.0
 _JUMP_SLACK_M = 1.0
-_CAMERA_STEP = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,62 +72,73 @@ class _Guest:
     outside_bridged_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Passing:
-    """Sights of one tick: (N,) keys, made of camera and tracklet, (N,) times and (N, 2) points."""
+class Inside(NamedTuple):
+    """Who is in one zone in a tick. sights: (N, Z), of which column `zone` says it of each sight. whole: tracklets that
+    are inside -> whether they are all the time.
+    """
 
-    end_us: int
-    key: NDArray[np.int64]
-    time_us: NDArray[np.int64]
-    points: NDArray[np.float64]
+    sights: NDArray[np.bool_]
+    zone: int
+    whole: dict[int, bool]
 
-    def guest(self, row: int) -> _Guest:
-        """Whoever stands in this row, outside and without an open stay."""
-        x, y = self.points[row].tolist()
-        time_us = int(self.time_us[row])
-        return _Guest(time_us, x, y, inside=False, border_us=time_us, starts_inside=False)
+
+@dataclass(slots=True)
+class Passing:
+    """Last sights of everybody in one plane, for as long as somebody can go on from them."""
+
+    max_gap_us: int
+    ticks: deque[Sights] = field(default_factory=deque)
+
+    def add(self, sights: Sights) -> None:
+        self.ticks.append(sights)
+        while self.ticks[0].end_us < sights.end_us - self.max_gap_us:
+            self.ticks.popleft()
+
+    def last(self, key: int) -> _Guest | None:
+        """Somebody who was outside and had no open stay, when last seen."""
+        return next((_passer(sights, key) for sights in reversed(self.ticks) if key in sights.spans), None)
+
+    def everybody(self) -> dict[int, _Guest]:
+        return {key: _passer(sights, key) for sights in self.ticks for key in sights.spans}
 
 
 @dataclass(slots=True)
 class ZoneTracker:
-    """Stays of the tracklets of every camera that sees one zone; a stay comes out when it has ended."""
+    """Stays of the tracklets of every camera that sees one zone; a stay comes out when it has ended.
+
+    passing: what the zones of one plane share; whoever drives them adds each tick when all have worked it.
+    """
 
     settings: ZoneSettings
+    passing: Passing
     _guests: dict[int, _Guest] = field(default_factory=dict)
-    _passing: deque[_Passing] = field(default_factory=deque)
     _camera_ids: tuple[str, ...] = ()
-    _corners: NDArray[np.float64] = field(init=False)
+    _edges: list[tuple[float, float, float, float]] = field(init=False)
     _max_gap_us: int = field(init=False)
     _step_us: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._corners = np.array(self.settings.polygon, np.float64)
+        corners = np.array(self.settings.polygon, np.float64)
+        edges = np.hstack([corners, np.concatenate((corners[1:], corners[:1])) - corners])
+        self._edges = [(x, y, edge_x, edge_y) for x, y, edge_x, edge_y in edges.tolist()]
         self._max_gap_us = round(self.settings.max_gap_s * US_PER_S)
         self._step_us = min(self._max_gap_us, int(self.settings.observed_step_s * US_PER_S))
 
-    def update(self, tick: Tick, camera_ids: Sequence[str]) -> list[ZoneVisit]:
-        """Work the rows of this tick; `camera_ids` are the sorted names that `tick.camera` points into.
+    def update(self, sights: Sights, inside: Inside, camera_ids: Sequence[str]) -> list[ZoneVisit]:
+        """Work a tick's sights in the zone's plane; `camera_ids` are the sorted names that keys point into.
 
         Only guests who are inside, or have an open stay, are worked one by one; of all others the last sights do.
         """
         self._name_cameras(camera_ids)
-        points = self._points(tick)
-        rows = np.flatnonzero(np.isfinite(points[:, 0]))
-        points, time_us = points[rows], tick.time_us[rows]
-        keys = tick.camera[rows].astype(np.int64) * _CAMERA_STEP + tick.local_id[rows]
-        inside = self._contains(points)
+        if not self._guests and not inside.whole:
+            return []
+        worked = [key for key in self._guests if key in sights.spans and key not in inside.whole]
+        worked += inside.whole
         ended: list[ZoneVisit] = []
-        worked: dict[int, list[int]] = {}
-        busy = self._guests.keys() | set(keys[inside].tolist())
-        if busy:
-            for row, key in enumerate(keys.tolist()):
-                if key in busy:
-                    worked.setdefault(key, []).append(row)
-            for key, own in worked.items():
-                self._work(key, time_us[own].tolist(), points[own].tolist(), inside[own].tolist(), ended)
-        self._passing.append(_Passing(tick.end_us, keys, time_us, points))
-        self._work_unseen(tick.end_us, ended)
-        self._let_pass(worked, tick.end_us)
+        for key in worked:
+            self._work(key, sights, inside, ended)
+        self._work_unseen(sights.end_us, ended)
+        self._let_pass(worked)
         return sorted(ended, key=_order)
 
     def wake_us(self) -> int | None:
@@ -141,7 +152,7 @@ class ZoneTracker:
         for key, guest in self._guests.items():
             self._close(key, guest, ended)
         self._guests = {}
-        self._passing.clear()
+        self.passing.ticks.clear()
         return sorted(ended, key=_order)
 
     def present(self) -> int:
@@ -154,17 +165,16 @@ class ZoneTracker:
 
     def state(self) -> Any:
         names = _Guest.__slots__
-        guests = {key: passing.guest(row) for passing in self._passing for row, key in enumerate(passing.key.tolist())}
-        guests |= self._guests
+        guests = self.passing.everybody() | self._guests
         return [(self._name(key), *(getattr(guest, name) for name in names)) for key, guest in sorted(guests.items())]
 
     def restore(self, state: Any) -> None:
         self._camera_ids = tuple(sorted({camera_id for (camera_id, _), *_ in state}))
         self._guests = {
-            self._camera_ids.index(camera_id) * _CAMERA_STEP + local_id: _Guest(*values)
+            self._camera_ids.index(camera_id) * KEY_STEP + local_id: _Guest(*values)
             for (camera_id, local_id), *values in state
         }
-        self._passing.clear()
+        self.passing.ticks.clear()
 
     def _name_cameras(self, camera_ids: Sequence[str]) -> None:
         """Keys hold the place of a camera's name; after `restore` that of fewer names."""
@@ -172,35 +182,24 @@ class ZoneTracker:
             return
         named = {self._name(key): guest for key, guest in self._guests.items()}
         self._camera_ids = tuple(camera_ids)
-        self._guests = {self._camera_ids.index(name) * _CAMERA_STEP + i: guest for (name, i), guest in named.items()}
+        self._guests = {self._camera_ids.index(name) * KEY_STEP + i: guest for (name, i), guest in named.items()}
 
     def _name(self, key: int) -> tuple[str, int]:
-        return self._camera_ids[key // _CAMERA_STEP], key % _CAMERA_STEP
+        return self._camera_ids[key // KEY_STEP], key % KEY_STEP
 
-    def _points(self, tick: Tick) -> NDArray[np.float64]:
-        if self.settings.camera_id is None:
-            return tick.floor_xy_m
-        ours = tick.camera == self._camera_ids.index(self.settings.camera_id)
-        return np.where(ours[:, None], tick.foot_px.astype(np.float64), np.nan)
-
-    def _contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        low, high = self._corners.min(axis=0), self._corners.max(axis=0)
-        inside = np.asarray(((points >= low) & (points <= high)).all(axis=1))
-        if inside.any():
-            inside[inside] = contains(self._corners, points[inside])
-        return inside
-
-    def _work(
-        self, key: int, times_us: list[int], points: list[list[float]], inside: list[bool], ended: list[ZoneVisit]
-    ) -> None:
+    def _work(self, key: int, sights: Sights, inside: Inside, ended: list[ZoneVisit]) -> None:
         """All sights of one tracklet in a tick."""
-        guest = self._guests.get(key) or self._last_sight(key)
-        if guest is not None and guest.inside and all(inside) and times_us[-1] - guest.time_us <= self._step_us:
-            guest.observed_us += times_us[-1] - guest.time_us
-            guest.time_us, (guest.x, guest.y) = times_us[-1], points[-1]
-            self._debounce(key, guest, ended)
+        first, stop = sights.spans[key]
+        last_us, whole = sights.times_us[stop - 1], inside.whole.get(key)
+        guest = self._guests.get(key) or self.passing.last(key)
+        if whole and guest is not None and guest.inside and last_us - guest.time_us <= self._step_us:
+            guest.observed_us += last_us - guest.time_us
+            guest.time_us, (guest.x, guest.y) = last_us, sights.places[stop - 1]
+            if guest.enter_us is None:
+                self._debounce(key, guest, ended)
             return
-        for time_us, (x, y), is_in in zip(times_us, points, inside, strict=True):
+        rows = sights.times_us[first:stop], sights.places[first:stop], inside.sights[first:stop, inside.zone].tolist()
+        for time_us, (x, y), is_in in zip(*rows, strict=True):
             if guest is not None and not self._follows(guest, time_us, x, y):
                 self._close(key, guest, ended)
                 guest = None
@@ -211,22 +210,12 @@ class ZoneTracker:
         assert guest is not None
         self._guests[key] = guest
 
-    def _last_sight(self, key: int) -> _Guest | None:
-        """Somebody who was outside and had no open stay, when last seen."""
-        for passing in reversed(self._passing):
-            found = np.flatnonzero(passing.key == key)
-            if len(found):
-                return passing.guest(int(found[-1]))
-        return None
-
-    def _let_pass(self, keys: Iterable[int], now_us: int) -> None:
-        """Keep nothing of those worked in this tick who are outside for good, and no sights too old to go on from."""
+    def _let_pass(self, keys: Iterable[int]) -> None:
+        """Keep nothing of those worked in this tick who are outside for good: their last sight does."""
         for key in keys:
             guest = self._guests.get(key)
             if guest is not None and not guest.inside and guest.enter_us is None:
                 del self._guests[key]
-        while self._passing and self._passing[0].end_us < now_us - self._max_gap_us:
-            self._passing.popleft()
 
     def _follows(self, guest: _Guest, time_us: int, x: float, y: float) -> bool:
         """Whether one person can have gone from the last sight to this one."""
@@ -235,7 +224,7 @@ class ZoneTracker:
             return False
         if self.settings.camera_id is not None or step_us <= self.settings.observed_step_s * US_PER_S:
             return True
-        way_m = float(np.hypot(x - guest.x, y - guest.y))
+        way_m = math.hypot(x - guest.x, y - guest.y)
         return way_m <= _MAX_SPEED_M_S * step_us / US_PER_S + _JUMP_SLACK_M
 
     def _step(self, key: int, guest: _Guest, seen: tuple[int, float, float, bool], ended: list[ZoneVisit]) -> None:
@@ -308,17 +297,26 @@ class ZoneTracker:
 
     def _border_share(self, start: tuple[float, float], end: tuple[float, float]) -> float:
         """Share of the way from `start` to `end` at which it meets the polygon's border; half where it only grazes."""
-        corners = self._corners
-        edge = np.concatenate((corners[1:], corners[:1])) - corners
-        way = np.subtract(end, start)
-        offset = corners - start
-        parallel = way[0] * edge[:, 1] - way[1] * edge[:, 0]
-        divisor = np.where(parallel == 0, np.nan, parallel)
-        share = (offset[:, 0] * edge[:, 1] - offset[:, 1] * edge[:, 0]) / divisor
-        on_edge = (offset[:, 0] * way[1] - offset[:, 1] * way[0]) / divisor
-        meets = (share >= 0) & (share <= 1) & (on_edge >= -1e-9) & (on_edge <= 1 + 1e-9)
-        found = np.sort(share[meets])
-        return float(found[(len(found) - 1) // 2] + found[len(found) // 2]) / 2 if len(found) else 0.5
+        way_x, way_y = end[0] - start[0], end[1] - start[1]
+        found = []
+        for x, y, edge_x, edge_y in self._edges:
+            parallel = way_x * edge_y - way_y * edge_x
+            if parallel == 0:
+                continue
+            offset_x, offset_y = x - start[0], y - start[1]
+            share = (offset_x * edge_y - offset_y * edge_x) / parallel
+            on_edge = (offset_x * way_y - offset_y * way_x) / parallel
+            if 0 <= share <= 1 and -1e-9 <= on_edge <= 1 + 1e-9:
+                found.append(share)
+        found.sort()
+        return (found[(len(found) - 1) // 2] + found[len(found) // 2]) / 2 if found else 0.5
+
+
+def _passer(sights: Sights, key: int) -> _Guest:
+    """Whoever was last seen so, outside and without an open stay."""
+    row = sights.spans[key][1] - 1
+    time_us, (x, y) = sights.times_us[row], sights.places[row]
+    return _Guest(time_us, x, y, inside=False, border_us=time_us, starts_inside=False)
 
 
 def _order(visit: ZoneVisit) -> tuple[int, str, int, int]:

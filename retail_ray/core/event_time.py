@@ -143,7 +143,7 @@ class WatermarkBuffer:
         """Work every tick that ends at or before min(until_us, watermark_us), oldest first.
 
         Ticks without data are left out, except the first one that ends at or after `wake_us()`, which is asked
-        again before each tick. Exhaust the iterator: what it did not give out is lost.
+        again before each such tick. Exhaust the iterator: what it did not give out is lost.
         """
         limit_us = self.floor(min(until_us, self.watermark_us))
         if limit_us <= self.worked_until_us:
@@ -151,7 +151,7 @@ class WatermarkBuffer:
         data = self._pull(limit_us)
         row = frame = 0
         while True:
-            start_us = self._next_start(data, row, frame, wake_us())
+            start_us = self._next_start(data, row, frame, wake_us)
             if start_us is None or start_us + self.tick_us > limit_us:
                 break
             end_us = start_us + self.tick_us
@@ -211,14 +211,15 @@ class WatermarkBuffer:
             )
         self._dimension = dimension
 
-    def _next_start(self, data: Tick, row: int, frame: int, wake_us: int | None) -> int | None:
+    def _next_start(self, data: Tick, row: int, frame: int, wake_us: Callable[[], int | None]) -> int | None:
         starts = []
         if row < len(data.time_us):
             starts.append(self.floor(int(data.time_us[row])))
         if frame < len(data.frame_time_us):
             starts.append(self.floor(int(data.frame_time_us[frame])))
-        if wake_us is not None:
-            starts.append(max(self.ceil(wake_us) - self.tick_us, self.worked_until_us))
+        if min(starts, default=FOREVER_US) > self.worked_until_us:
+            wake = wake_us()
+            starts += [] if wake is None else [max(self.ceil(wake) - self.tick_us, self.worked_until_us)]
         return min(starts, default=None)
 
     def _pull(self, limit_us: int) -> Tick:

@@ -85,6 +85,12 @@ def merges_and_splits(person: Ints, identity: Ints) -> Section:
     }
 
 
+def pairs_of_tracklets(person: Ints, identity: Ints) -> Section:
+    """Pairs of (T,) tracklets, of one camera or of two, by whether identity and truth hold them for one person."""
+    one_camera = np.zeros(len(person), np.int64)
+    return _pairs(person, identity, one_camera, within=True)
+
+
 def _pairs(person: Ints, identity: Ints, camera: Ints, *, within: bool = False) -> Section:
     def count(*keys: Ints) -> int:
         """Pairs that agree in all keys: within one camera, or in two."""

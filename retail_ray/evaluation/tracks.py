@@ -59,11 +59,18 @@ def on_floor(scene: Scene) -> Section:
     located = np.isfinite(found.floor_xy_m).all(axis=1)
     if not located.any() or not true.required.any():
         return {"hota": not_measured("the lake has no floor positions: cameras without floor calibration")}
-    truth = _positions(
-        scene.frames.time_us[true.frame[true.required]], true.person[true.required], true.floor_xy_m[true.required]
+    required = true.frame[true.required]
+    return floor_positions(
+        (scene.frames.time_us[required], true.person[true.required], true.floor_xy_m[true.required]),
+        (found.time_us[located], scene.identity[found.tracklet[located]], found.floor_xy_m[located]),
     )
-    result = _positions(found.time_us[located], scene.identity[found.tracklet[located]], found.floor_xy_m[located])
-    return as_section([_floor_score(truth, result)], of="people in half seconds")
+
+
+def floor_positions(
+    truth: tuple[Ints, Ints, NDArray[np.float64]], result: tuple[Ints, Ints, NDArray[np.float64]]
+) -> Section:
+    """Both sides as (N,) time_us, (N,) person or identity, (N, 2) metres; compared as `on_floor` does."""
+    return as_section([_floor_score(_positions(*truth), _positions(*result))], of="people in half seconds")
 
 
 def distinct(frame: Ints, identity: Ints, confidence: NDArray[np.float64]) -> Ints:

@@ -7,7 +7,7 @@ import numpy as np
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S
 from retail_ray.evaluation.measures import Measure, Section, not_measured
 from retail_ray.evaluation.scene import Floats, Ints, Scene
-from retail_ray.lake.visitors import MIN_PRESENCE_S
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S
 
 
 def unique_visitors(scene: Scene) -> Section:

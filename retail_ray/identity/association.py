@@ -174,6 +174,13 @@ def decide(score: Floats, forced: Flags, settings: GallerySettings) -> list[Choi
     return [_choice(score[t], int(columns[t]), bool(forced[t]), needed, settings) for t in range(tracklets)]
 
 
+def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
+    """(R, P) probability that these tracklets are each person rather than another one or nobody known."""
+    score = np.where(folded.spoken(), folded.score(), -np.inf)[rows]
+    odds = np.exp(np.clip(score, -700.0, 60.0))
+    return np.asarray(odds / (1.0 + odds.sum(axis=1, keepdims=True)))
+
+
 def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:
     best = float(score.max(initial=-np.inf))
     likelihood = np.exp(np.clip([*score.tolist(), 0.0], -700.0, 60.0))

@@ -13,7 +13,7 @@ from retail_ray.core.records import IdentityEvent
 from retail_ray.core.retail_records import Alert
 from retail_ray.core.time import US_PER_S, from_us
 from retail_ray.core.types import Observations
-from retail_ray.identity.association import Choice, Folded, decide, fold
+from retail_ray.identity.association import Choice, Folded, decide, fold, shares
 from retail_ray.identity.contradiction_alerts import alert, of_camera
 from retail_ray.identity.decisions import Decisions, reason_of_link, reason_of_new
 from retail_ray.identity.entrances import Entrance
@@ -24,7 +24,7 @@ from retail_ray.identity.revision import Change, revise
 from retail_ray.identity.settings import GalleryLive, GallerySettings
 from retail_ray.identity.tracklets import Key, Tracklet
 
-_STATE_VERSION = 4
+_STATE_VERSION = 5
 _PRESENT_US = 2 * US_PER_S
 _FORGET_TICKS = 16
 
@@ -262,8 +262,11 @@ class Gallery:
         for camera in np.unique(cameras).tolist():
             at = np.flatnonzero(cameras == camera)
             ours = [ready[i] for i in at.tolist()]
-            people, folded = fold(evidence.of_rows(at), person_of)
+            people, folded = fold(mine := evidence.of_rows(at), person_of)
             self._decide_camera(ours, people, folded, now_us, forced=forced)
+            decided = np.flatnonzero([t.person is not None for t in ours])
+            share = shares(folded, decided)
+            self._memory.learn_ways(rows[at][decided], mine.of_rows(decided), share, people, person_of)
             person_of[rows[at]] = [-1 if t.person is None else t.person for t in ours]
 
     def _decide_camera(
@@ -285,7 +288,9 @@ class Gallery:
                 said = reason_of_link(folded, row, choice.person) if known else "looks, out of memory"
                 # The likeness that a link rests on is measured on the site: the reason says by which measurement.
                 measured = f" (calibration {self._memory.looks.version})" if "looks" in said else ""
-                reason = said + measured + (", unclear" if choice.unclear else "")
+                version = self._memory.transit.version if "way" in said else 0
+                learnt = f" (ways {version})" if version else ""
+                reason = said + measured + learnt + (", unclear" if choice.unclear else "")
                 self._link(tracklet, everybody[choice.person], choice, reason, now_us)
 
     def _recogniser(self) -> Recogniser:

@@ -17,6 +17,7 @@ from retail_ray.identity.looks import LooksModel, likeness
 from retail_ray.identity.pairs import PairTable, Rows
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.identity.tracklets import Key, Place, Tracklet, sightings
+from retail_ray.identity.transit import Transit
 
 _LEAST_AREA_M2 = 30.0
 _CERTAIN_NATS, _CERTAIN_TICKS = 5.0, 5
@@ -34,6 +35,7 @@ class Memory:
         self._floor_cells: set[tuple[int, int]] = set()
         self.tracklets: dict[Key, Tracklet] = {}
         self.looks = LooksModel.shipped(settings)
+        self.transit = Transit(settings)
         self.opened_us = 0
 
     def observe(self, tick: Tick) -> list[Tracklet]:
@@ -99,7 +101,7 @@ class Memory:
 
     def evidence(self, rows: Rows) -> Evidence:
         """Of these rows against all."""
-        gap_s, way, fast = self._pairs.turns(rows, self.area_m2())
+        gap_s, way, fast = self._pairs.turns(rows, self.area_m2(), self.transit)
         itself = rows[:, None] == np.arange(len(self._pairs))[None]
         first_us = self._pairs.first_us
         first = self.first_places(np.arange(len(self._pairs)))
@@ -113,6 +115,24 @@ class Memory:
             (first_us[rows], first_us),
             (birth[rows], birth),
         )
+
+    def learn_ways(
+        self, rows: Rows, evidence: Evidence, share: Floats, people: NDArray[np.int64], person_of: NDArray[np.int64]
+    ) -> None:
+        """Of T tracklets that are decided: (T, P) probability of being each of P people, `evidence` against all."""
+        for at, row in enumerate(rows.tolist()):
+            order = np.lexsort((evidence.gap_s[at], person_of))
+            order = order[person_of[order] >= 0]
+            _, first = np.unique(person_of[order], return_index=True)
+            nearest = order[first]
+            same = share[at, np.searchsorted(people, person_of[nearest])]
+            ways = self._pairs.ways(row, nearest)
+            used = (ways.gap_s > 0) & ~evidence.veto[at, nearest] & np.isfinite(evidence.looks[at, nearest])
+            used &= np.isfinite(ways.left_m).all(axis=1) & np.isfinite(ways.came_m).all(axis=1)
+            later = evidence.first_us[0][at] >= evidence.first_us[1][nearest]
+            saved = np.where(later, evidence.birth[0][at], evidence.birth[1][nearest])
+            nobody = np.full(int(used.sum()), max(0.0, 1.0 - float(share[at].sum())))
+            self.transit.learn(ways[used], nobody, same[used], saved[used])
 
     def measure_looks(self) -> None:
         """Learn what likeness is worth from pairs that are certain without it, each pair once."""
@@ -152,12 +172,14 @@ class Memory:
             (self.looks.same, self.looks.different, self.looks.version),
             (sorted(self._learnt), sorted(self._floor_cells), self.opened_us),
             self._contradictions.state(),
+            self.transit.state(),
         )
 
     def restore(self, state: Sequence[Any]) -> None:
-        pairs, keys, tracklets, looks, rest, contradictions = state
+        pairs, keys, tracklets, looks, rest, contradictions, transit = state
         self._pairs.restore(pairs)
         self._contradictions.restore(contradictions)
+        self.transit.restore(transit)
         self._row = {key: row for row, key in enumerate(keys)}
         self.tracklets = {tracklet.key: tracklet for tracklet in tracklets}
         self.looks = LooksModel(self._settings, *looks)

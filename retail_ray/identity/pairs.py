@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from retail_ray.core.time import US_PER_S
 from retail_ray.identity.evidence import Flags, Floats, in_turn, same_place, too_fast
 from retail_ray.identity.settings import GallerySettings
+from retail_ray.identity.transit import Transit, Ways
 
 Rows = NDArray[np.intp]
 _FIRST_CAPACITY = 64
@@ -120,7 +121,15 @@ class PairTable:
         at_once = -np.minimum(self._settings.concurrent_cost * count, self._settings.concurrent_limit)
         return np.asarray(np.round(np.where(same_camera, at_once, across), 4), np.float64)
 
-    def turns(self, rows: Rows, area_m2: float) -> tuple[Floats, Floats, Flags]:
+    def ways(self, row: int, others: Rows) -> Ways:
+        """Between a row and M others, from the end of the earlier one to the beginning of the later one."""
+        later = self.first_us[row] > self.last_us[others]
+        left_m = np.where(later[:, None], self.last[others, 1:3], self.last[row, 1:3])
+        came_m = np.where(later[:, None], self.first[row, 1:3], self.first[others, 1:3])
+        gap_us = np.where(later, self.first_us[row] - self.last_us[others], self.first_us[others] - self.last_us[row])
+        return Ways(left_m, came_m, np.maximum(gap_us, 0) / US_PER_S)
+
+    def turns(self, rows: Rows, area_m2: float, transit: Transit) -> tuple[Floats, Floats, Flags]:
         """(T, N) seconds between two sightings, 0 where they were at once; evidence of the way between; too fast."""
         ours_later = self.first_us[rows, None] > self.last_us[None]
         gap_us = np.where(
@@ -134,7 +143,9 @@ class PairTable:
         known = np.isfinite(distance_m) & (gap_s > 0) & self._comparable(rows)
         between = gap_s[known], distance_m[known], (begin[2] + end[2])[known]
         way, fast = np.zeros(known.shape), np.zeros(known.shape, np.bool_)
-        way[known] = np.round(in_turn(*between, area_m2, self._settings), 4)
+        left_m, came_m = (np.stack([side[0][known], side[1][known]], axis=1) for side in (end, begin))
+        by_distance = in_turn(*between, area_m2, self._settings)
+        way[known] = np.round(transit.evidence(Ways(left_m, came_m, gap_s[known]), by_distance), 4)
         fast[known] = too_fast(*between, self._settings)
         return np.asarray(gap_s, np.float64), way, fast
 

@@ -60,6 +60,10 @@ class GallerySettings:
     """How far people get from where they were last seen, per second unseen."""
     transit_limit: float = 4.0
     """Most that a way between two sightings may say."""
+    transit_doubt: float = 7.0
+    """Most that it may say against them, once the site's own ways are known."""
+    transit_prior_pairs: float = 20.0
+    """What the floor's distance counts as, in ways, beside those seen on this site; infinite: nothing is learnt."""
     birth_cost: float = 2.0
     """Nats against a person who turns up away from every entrance."""
     entrance_m: float = 1.5

@@ -16,8 +16,8 @@ PEOPLE_METRICS: Final = (
     Metric(
         "unique_visitors",
         "Unique visitors",
-        "identities of a business day that were there for 3 s or crossed a line, as a range: each link between "
-        "tracklets is wrong with its own probability, and a wrong one hides a person or counts one twice",
+        "identities of a business day that were there for 3 s or crossed a line, as a range: each decision about a "
+        "tracklet is wrong with its own probability, and a wrong one may hide a person or counts one twice",
         ("tracklets", "line_crossings", "identity_events"),
         None,
         (
@@ -31,6 +31,7 @@ PEOPLE_METRICS: Final = (
         groups=("day",),
         grains=("day",),
         default_grain="day",
+        version=2,
     ),
     Metric(
         "visits",

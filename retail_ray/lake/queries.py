@@ -120,15 +120,21 @@ class Occupancy:
 
 def occupancy(lake: Lake, question: Question) -> Occupancy | None:
     """The newest row of the interval; None where there is none."""
-    rows = lake.rows(
-        """SELECT epoch_us(time) AS minute_us, entries, exits, greatest(inside, 0) AS inside
-        FROM occupancy
-        WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
-          AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)
-        ORDER BY time DESC, run_id DESC LIMIT 1""",
-        _without(question.params, "camera"),
-    )
-    return Occupancy(**rows[0]) if rows else None
+    params = _without(question.params, "camera")
+    first, last = params.pop("first_day"), params.pop("last_day")
+    days = [day for day in lake.days("occupancy", question.site_id) if first <= day <= last]
+    for day in sorted(days, reverse=True):
+        rows = lake.rows(
+            """SELECT epoch_us(time) AS minute_us, entries, exits, greatest(inside, 0) AS inside
+            FROM occupancy
+            WHERE site_id = $site AND date = $day
+              AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)
+            ORDER BY time DESC, run_id DESC LIMIT 1""",
+            params | {"day": day},
+        )
+        if rows:
+            return Occupancy(**rows[0])
+    return None
 
 
 @dataclass(frozen=True, slots=True)

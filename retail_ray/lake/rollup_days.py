@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from retail_ray.lake.rollup_files import StoredDay
 
 NEVER_US: Final = 1 << 62
 RestsOn = tuple[Any, ...]
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +33,6 @@ class Kept:
     def touches(self, start_us: int, end_us: int) -> bool:
         """Whether rows of the day may count in [start_us, end_us)."""
         return self.from_us < end_us and self.until_us >= start_us
-
-
-class SessionDays:
-    """The sessions of each business day's identity decisions. files: what it was made from."""
-
-    def __init__(self, files: Mapping[date, Any], of_day: dict[date, tuple[Any, frozenset[str]]]) -> None:
-        self.files = files
-        self.of_day = of_day
-        self._days: dict[str, set[date]] = defaultdict(set)
-        self._around: dict[date, frozenset[date]] = {}
-        for day, (_, sessions) in of_day.items():
-            for session in sessions:
-                self._days[session].add(day)
-
-    def around(self, days: Iterable[date]) -> tuple[date, ...]:
-        found = set[date]()
-        for day in days:
-            if day not in self._around:
-                near = {other for other in (day - _DAY, day, day + _DAY) if other in self.of_day}
-                sessions = frozenset[str]().union(*(self.of_day[other][1] for other in near))
-                self._around[day] = frozenset(near.union(*(self._days[session] for session in sessions)))
-            found |= self._around[day]
-        return tuple(sorted(found))
 
 
 def kept_of(rests_on: RestsOn, day: StoredDay) -> Kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from retail_ray.lake.rollups import Rollup
+from retail_ray.lake.rollups import SESSIONS, Rollup
 
 SLOT_US: Final = 900_000_000
 """Kept sums by time are by quarter of an hour: every timezone is off UTC by whole quarters."""
@@ -145,6 +145,16 @@ def headcount(staff_from: float) -> Rollup:
     )
 
 
+STAFF: Final = Rollup(
+    "staff_days",
+    "journeys",
+    _VISITS,
+    f"""SELECT {{day}} AS date, run_id, session_id, identity_id, {_SPAN.format(time="enter_time")}, {_NO_SESSIONS}
+    FROM journeys WHERE {{where}} AND staff_probability >= {STAFF_FROM!r} AND identity_id IS NOT NULL
+    GROUP BY {{day}}, run_id, session_id, identity_id""",
+)
+"""Identities that are held for staff."""
+
 TRACKLET_BEGINS: Final = begins("tracklets", "first_time")
 STAY_BEGINS: Final = begins("zone_visits", "enter_time")
 JOURNEY_BEGINS: Final = begins("journeys", "enter_time")
@@ -154,5 +164,5 @@ def kinds() -> list[Rollup]:
     """All that answers use."""
     return [
         COVERAGE, coverage_slots(), crossings(), TRACKLETS, TRACKLET_BEGINS, ZONE_LENGTHS, ZONE_PEOPLE, STAY_BEGINS,
-        JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM),
+        JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM), SESSIONS, STAFF,
     ]  # fmt: skip

@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from retail_ray.lake.files import check_name
 from retail_ray.lake.identity_views import identities_on
-from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, SessionDays, entangled, kept_of, low_first, spans_of
+from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, entangled, kept_of, low_first, spans_of
 from retail_ray.lake.rollup_files import StoredDay, digest, of_days, read_sums, rollup_file, write_sums
+from retail_ray.lake.session_days import SessionDays
 
 if TYPE_CHECKING:
     from retail_ray.lake.questions import Question
@@ -71,6 +72,18 @@ class Rollup:
         return self.sql.format(where=where, day=day, identities=f"({identities_on(listed(decided))})")
 
 
+SESSIONS: Final = Rollup(
+    "session_days",
+    "identity_events",
+    "true",
+    """SELECT {day} AS date, run_id, session_id, min(epoch_us(time)) AS low_us, max(epoch_us(time)) AS high_us,
+        NULL::VARCHAR[] AS sessions, min(sequence) FILTER (kind = 'session') AS sequence,
+        epoch_us(arg_min(time, sequence) FILTER (kind = 'session')) AS start_us
+    FROM identity_events WHERE {where} GROUP BY {day}, run_id, session_id""",
+)
+"""Which identity sessions decided something, and where they began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What a roll-up's file holds; summed_up: days that had to be read for it."""
@@ -110,10 +123,14 @@ class Rollups:
         found: list[dict[str, Any]] = self.table(rollup, question, query, params, read_all=read_all).to_pylist()
         return found
 
-    def by_day(self, rollup: Rollup, site_id: str, query: str) -> list[dict[str, Any]]:
-        """Answer of `query` over `parts` of all business days there are, each whole."""
+    def by_day(
+        self, rollup: Rollup, site_id: str, query: str, within: tuple[date, date] | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer of `query` over `parts` of whole business days: of all, or from the first to the last of `within`."""
         with self._lock, self._lake.looking_once():
-            days = list(self._lake.days(rollup.table, site_id))
+            days = [
+                day for day in self._lake.days(rollup.table, site_id) if within is None or within[0] <= day <= within[1]
+            ]
             self._up_to_date(rollup, site_id, days)
             if not days:
                 return []
@@ -127,8 +144,13 @@ class Rollups:
             files = self._lake.days("identity_events", site_id)
             known = self._sessions.get(site_id)
             if known is None or known.files is not files:
-                known = self._sessions[site_id] = self._indexed(site_id, files, known)
+                known = self._sessions[site_id] = SessionDays(files, self.by_day(SESSIONS, site_id, "FROM parts"))
             return known.around(days)
+
+    def sessions(self, site_id: str, first: date, last: date) -> SessionDays:
+        """The identity sessions that decided something between two business days, both counted in."""
+        files = self._lake.days("identity_events", site_id)
+        return SessionDays(files, self.by_day(SESSIONS, site_id, "FROM parts", (first, last)))
 
     def page(
         self,
@@ -266,19 +288,6 @@ class Rollups:
             return own
         events = self._lake.days("identity_events", site_id)
         return {day: (*own[day], *((on, events[on]) for on in self.decided(site_id, [day]))) for day in days}
-
-    def _indexed(self, site_id: str, files: Mapping[date, Any], known: SessionDays | None) -> SessionDays:
-        """Which sessions decided something on which business day; only new days are read."""
-        before = known.of_day if known is not None else {}
-        of_day = {day: found for day, found in before.items() if files.get(day) is found[0]}
-        fresh = sorted(set(files) - set(of_day))
-        rows = self._lake.rows(
-            f"""SELECT date, list(DISTINCT run_id || '/' || session_id) AS sessions FROM identity_events
-            WHERE site_id = $site AND date IN ({listed(fresh)}) GROUP BY date""",
-            {"site": site_id},
-        )
-        named = {row["date"]: frozenset(row["sessions"]) for row in rows}
-        return SessionDays(files, of_day | {day: (files[day], named.get(day, frozenset())) for day in fresh})
 
 
 def listed(days: Iterable[date]) -> str:

@@ -27,6 +27,7 @@ from retail_ray.lake.recounts import RECOUNTABLE, Recounts, all_recounts, in_for
 from retail_ray.lake.rollups import Rollups
 from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
 from retail_ray.lake.view_statements import glob_literal, literal, view_statements
+from retail_ray.lake.visitor_days import VisitorDays
 
 _DEFINITIONS: Final = """
 SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
@@ -40,6 +41,8 @@ _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_
 _NAMED_OTHERWISE: Final = {f"{table}_all": table for table in RECOUNTABLE} | {
     name: table for table, name in _RAW_NAMES.items()
 }
+_RECORDS: Final = "_recounts"
+"""Stands among the tables for the records of recounts."""
 _TRIES: Final = 4
 _Answer = TypeVar("_Answer")
 
@@ -69,6 +72,7 @@ class Lake:
         self._days: dict[tuple[str, str], tuple[Any, dict[date, Partition]]] = {}
         self._looked = local()
         self.rollups = Rollups(self)
+        self.visitor_days = VisitorDays(self)
         self._files: dict[str, dict[str, bool]] = {}
         self._shapes: dict[str, tuple[str | list[str] | None, bool, bool]] = {}
         self._recounts_seen: Hashable = ()
@@ -276,7 +280,12 @@ class Lake:
 
     def _learn_versions(self) -> None:
         """Read the records of recounts anew where one has changed."""
+        looked = getattr(self._looked, "tables", None)
+        if looked is not None and _RECORDS in looked:
+            return
         stamp, read = self._recounts()
+        if looked is not None:
+            looked.add(_RECORDS)
         if stamp == self._recounts_seen:
             return
         rows = list(in_force(read()))

@@ -186,4 +186,5 @@ def lane_settings(lane: QueueLane) -> LaneSettings:
         tuple(lane.service_m),
         None if lane.cashier_m is None else tuple(lane.cashier_m),
         half_width_m=lane.width_m / 2,
+        abandoned_after_s=lane.abandoned_after_s,
     )

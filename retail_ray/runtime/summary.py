@@ -36,6 +36,11 @@ _QUESTIONS = {
         SELECT zone_id, count(*) AS visits, count(*) FILTER (censored) AS censored,
                median(epoch(exit_time) - epoch(enter_time)) AS median_dwell_s
         FROM zone_visits WHERE run_id = $run GROUP BY 1 ORDER BY 1""",
+    "queues": """
+        SELECT lane_id, count(*) AS joined, count(*) FILTER (outcome = 'served') AS served,
+               count(*) FILTER (outcome = 'abandoned') AS abandoned,
+               median(wait_s) FILTER (service_time IS NOT NULL) AS median_wait_s
+        FROM queue_visits WHERE run_id = $run GROUP BY 1 ORDER BY 1""",
     "identities": """
         SELECT count(DISTINCT (session_id, identity_id)) AS identities, count(*) AS tracklets
         FROM tracklet_identity WHERE run_id = $run""",
@@ -69,6 +74,7 @@ def summarise(lake_root: Path, site: Site, result: JobResult) -> dict[str, Any]:
         "cameras": answers["cameras"],
         "lines": answers["lines"],
         "zones": answers["zones"],
+        "queues": answers["queues"],
         **answers["identities"][0],
         "journeys": answers["journeys"][0],
         "visitors": answers["visitors"],

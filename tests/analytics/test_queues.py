@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,15 @@ def test_who_walks_off_while_waiting_gave_up() -> None:
     assert (served.outcome, gave_up.outcome, gave_up.service_us) == ("served", "abandoned", None)
     assert near(gave_up.join_us, 20)
     assert near(gave_up.leave_us, 60.5)
+
+
+def test_who_leaves_after_a_moment_stopped_by_and_a_setting_says_how_long_that_is() -> None:
+    """Waits from second 10 to 25."""
+    soon = through((4, 0, -5), (10, 0, 3.8), (25, 0, 3.8), (29, -6, 3.8), (40, -6, -5))
+    scene = Scene({"a": track(1, soon, 4, 40)}, 60)
+    assert outcomes(scene) == ["censored"]
+    assert outcomes(scene, replace(lane(), abandoned_after_s=14.0)) == ["abandoned"]
+    assert outcomes(scene, replace(lane(), abandoned_after_s=17.0)) == ["censored"]
 
 
 def test_a_lost_track_gave_nothing_up() -> None:

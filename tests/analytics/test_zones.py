@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_ray.analytics.zones import ZoneSettings, ZoneTracker
+from retail_ray.analytics.sights import floor_sights
+from retail_ray.analytics.site_zones import Zones
+from retail_ray.analytics.zones import ZoneSettings
 from retail_ray.core.errors import GeometryError
 from retail_ray.core.event_time import CameraView, WatermarkBuffer
 from retail_ray.core.records import ZoneVisit
@@ -21,12 +23,14 @@ SHELF = ZoneSettings("shelf", ((0.0, 0.0), (4.0, 0.0), (4.0, 3.0), (0.0, 3.0)))
 
 def stays(zone: ZoneSettings, sightings: Sequence[Sighting], data_end_s: float | None = None) -> list[ZoneVisit]:
     """All stays; with `data_end_s` the data stops there, else the track is given up by itself."""
-    buffer, tracker = WatermarkBuffer([CameraView("cam", True)], S // 2), ZoneTracker(zone)
+    buffer, zones = WatermarkBuffer([CameraView("cam", True)], S // 2), Zones([zone])
     buffer.submit(message("cam", sightings, 0))
     buffer.end("cam")
     until_us = 10**12 if data_end_s is None else round(data_end_s * S)
-    ended = [v for tick in buffer.ticks(until_us, tracker.wake_us) for v in tracker.update(tick, ["cam"])]
-    return ended + (tracker.finish() if data_end_s is not None else [])
+    ended = [
+        v for tick in buffer.ticks(until_us, zones.wake_us) for v in zones.update(tick, floor_sights(tick), ["cam"])
+    ]
+    return ended + (zones.finish() if data_end_s is not None else [])
 
 
 def through(enter_s: float, exit_s: float, speed: float = 1.0) -> object:
@@ -139,11 +143,15 @@ def test_an_impossible_jump_in_a_gap_is_not_bridged() -> None:
 
 def test_a_zone_in_pixels_counts_only_its_camera_and_needs_no_calibration() -> None:
     zone = replace(SHELF, polygon=((0.0, 0.0), (400.0, 0.0), (400.0, 300.0), (0.0, 300.0)), camera_id="cam")
-    buffer, tracker = WatermarkBuffer([CameraView("cam", False), CameraView("other", False)], S), ZoneTracker(zone)
+    buffer, zones = WatermarkBuffer([CameraView("cam", False), CameraView("other", False)], S), Zones([zone])
     rows = walk(1, through(4, 20), 0, 30)
     for name in ("cam", "other"):
         buffer.submit(message(name, rows, 99 * S, calibrated=False))
-    visits = [v for tick in buffer.ticks(99 * S, tracker.wake_us) for v in tracker.update(tick, ["cam", "other"])]
+    visits = [
+        v
+        for tick in buffer.ticks(99 * S, zones.wake_us)
+        for v in zones.update(tick, floor_sights(tick), ["cam", "other"])
+    ]
     assert [(v.camera_id, round(v.dwell_s, 3)) for v in visits] == [("cam", 16.0)]
 
 
@@ -155,13 +163,60 @@ def test_the_foot_point_counts_not_a_clipped_box() -> None:
     assert visit.dwell_s == pytest.approx(10)
 
 
+def wanderers(seed: int) -> list[Sighting]:
+    """A dozen people who circle around (3.5, 1.5), each lost for a while."""
+    rng, rows = np.random.default_rng(seed), list[Sighting]()
+    for local_id in range(12):
+        begins_s, lost_s, phase = rng.uniform(0, 40), rng.uniform(0.5, 15), rng.uniform(0, 6)
+
+        def way(t: float, phase: float = phase) -> tuple[float, float]:
+            return 3.5 + 3.0 * np.sin(t / 3 + phase), 1.5 + 2.0 * np.cos(t / 5 + phase)
+
+        rows += walk(local_id, way, begins_s, begins_s + 15)
+        rows += walk(local_id, way, begins_s + 15 + lost_s, begins_s + 35 + lost_s)
+    return rows
+
+
+def stays_of(zones: Sequence[ZoneSettings], told: dict[str, list[Sighting]], restored_every: int) -> list[ZoneVisit]:
+    """Stays in several zones at once, going on from a saved state every so many ticks (0: never)."""
+    names, at_once, ended = sorted(told), Zones(zones), list[ZoneVisit]()
+    buffer = WatermarkBuffer([CameraView(name, True) for name in names], S // 2)
+    for name, rows in told.items():
+        buffer.submit(message(name, rows, 99 * S))
+    for number, tick in enumerate(buffer.ticks(99 * S, at_once.wake_us)):
+        ended += at_once.update(tick, floor_sights(tick), names)
+        if restored_every and number % restored_every == restored_every - 1:
+            states = [tracker.state() for tracker in at_once.trackers]
+            for tracker, state in zip(at_once.trackers, states, strict=True):
+                tracker.restore(state)
+    return sorted(ended + at_once.finish(), key=lambda v: (v.zone_id, v.exit_us, v.camera_id, v.local_id))
+
+
+@pytest.mark.parametrize("restored_every", [1, 7])
+def test_zones_of_all_kinds_and_gaps_count_together_what_each_counts_alone(restored_every: int) -> None:
+    """People come and go over a shared border, and are lost for longer than some zones remember and others do not."""
+    near = ((4.0, 0.0), (7.0, 0.0), (7.0, 3.0), (4.0, 3.0))
+    zones = [
+        replace(SHELF, max_gap_s=2.0, min_dwell_s=0.5),
+        replace(SHELF, zone_id="beside", polygon=near, max_gap_s=20.0, min_dwell_s=0.5),
+        replace(SHELF, zone_id="cam-px", polygon=((0, 0), (400, 0), (400, 300), (0, 300)), camera_id="cam"),
+        replace(SHELF, zone_id="other-px", polygon=((0, 0), (700, 0), (700, 90), (0, 90)), camera_id="other"),
+    ]
+    told = {name: wanderers(seed) for seed, name in enumerate(("cam", "other"))}
+    together = stays_of(zones, told, 0)
+    alone = [visit for zone in sorted(zones, key=lambda z: z.zone_id) for visit in stays_of([zone], told, 0)]
+    assert together == alone
+    assert {visit.zone_id for visit in together} == {zone.zone_id for zone in zones}
+    assert stays_of(zones, told, restored_every) == together
+
+
 def test_present_counts_open_stays() -> None:
-    buffer, tracker = WatermarkBuffer([CameraView("cam", True)], S), ZoneTracker(SHELF)
+    buffer, zones = WatermarkBuffer([CameraView("cam", True)], S), Zones([SHELF])
     buffer.submit(message("cam", walk(1, through(2, 20), 0, 30) + walk(2, lambda t: (2.0, -1.0), 0, 30), 99 * S))
     for until_s, expected in ((2, 0), (10, 1), (19, 1), (25, 0)):
-        for tick in buffer.ticks(until_s * S, tracker.wake_us):
-            tracker.update(tick, ["cam"])
-        assert tracker.present() == expected
+        for tick in buffer.ticks(until_s * S, zones.wake_us):
+            zones.update(tick, floor_sights(tick), ["cam"])
+        assert zones.trackers[0].present() == expected
 
 
 def test_impossible_zones_are_refused_by_name() -> None:

@@ -8,6 +8,7 @@ from retail_ray.identity.entrances import Entrance, birth_cost
 from retail_ray.identity.evidence import same_place
 from retail_ray.identity.pairs import PairTable
 from retail_ray.identity.settings import GallerySettings
+from retail_ray.identity.transit import Transit
 
 SETTINGS = GallerySettings()
 S = 1_000_000
@@ -56,14 +57,14 @@ def test_one_camera_that_sees_both_says_two_people_even_where_places_are_unknown
 def test_forgetting_and_a_restart_leave_the_others_as_they_were() -> None:
     table, _ = filled()
     before = table.floor_evidence(np.arange(90))
-    ways = table.turns(np.arange(90), 50.0)
+    ways = table.turns(np.arange(90), 50.0, Transit(SETTINGS))
     again = PairTable(SETTINGS, 3)
     again.restore(table.state())
     kept = np.arange(1, 90, 2)
     for one in (table, again):
         one.keep(kept)
         np.testing.assert_array_equal(one.floor_evidence(np.arange(45)), before[np.ix_(kept, kept)])
-        for found, whole in zip(one.turns(np.arange(45), 50.0), ways, strict=True):
+        for found, whole in zip(one.turns(np.arange(45), 50.0, Transit(SETTINGS)), ways, strict=True):
             np.testing.assert_array_equal(found, whole[np.ix_(kept, kept)])
         assert one.add(0, 9 * S) == 45
 

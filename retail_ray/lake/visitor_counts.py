@@ -1,0 +1,172 @@
+"""How many different people some identities are, with what the recognition behind the number is worth.
+
+Identities are people only as far as their links are right. The range allows for that: each link has a probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.core.time import US_PER_S
+from retail_ray.lake.seen_identities import SeenIdentities, SeenIn
+from retail_ray.lake.session_days import Session
+
+if TYPE_CHECKING:
+    from retail_ray.lake.questions import Question
+    from retail_ray.lake.views import Lake
+
+MIN_PRESENCE_S: Final = 3.0
+"""Who is seen for a shorter time, from first to last sight, and crosses no line, is no visitor."""
+
+_NORMAL_95: Final = 1.959964
+_WIDER: Final = 1.5
+"""Decisions about one person go wrong together. Chosen on eight development stores: see docs/identity.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number of people that is not known exactly: expected value, and 95 % interval of whole people."""
+
+    expected: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Different people of one business day.
+
+    visitors: identities that were there long enough; too_short: those that were not. people: how many people they
+    are. links: decisions that the number rests on; unassessed_links: those without probability, taken as right.
+    """
+
+    day: date
+    visitors: int
+    too_short: int
+    people: Range
+    links: int
+    unassessed_links: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How visitors are counted. run_id: of one run alone. staff_from: without identities whose staff probability
+    reaches it; None: everybody."""
+
+    min_presence_s: float = MIN_PRESENCE_S
+    run_id: str | None = None
+    staff_from: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Visitors of an interval in some ways of counting, oldest day first; and which facts they rest on.
+
+    seen: sessions with an identity that was seen. runs: with tracklets. longest_us: of the tracklets, 0 without any.
+    """
+
+    visitors: tuple[tuple[Visitors, ...], ...]
+    seen: frozenset[Session]
+    runs: frozenset[str]
+    longest_us: int
+
+
+def count_visitors(lake: Lake, question: Question, run_id: str | None, ways: Sequence[Counting]) -> Counted:
+    """From the facts; all `ways` are about `run_id`."""
+    days, seen = _Days(question), set[Session]()
+    staff = [{} if way.staff_from is None else _staff(lake, question, way.staff_from) for way in ways]
+    counts: list[dict[date, list[_Counts]]] = [defaultdict(list) for _ in ways]
+    interval = SeenIn(lake, question, run_id)
+    for found in interval.identities():
+        seen.add(found.session)
+        for way, of_staff, by_day in zip(ways, staff, counts, strict=True):
+            for day, some in days.counted(found, way.min_presence_s, of_staff.get(found.session, set())):
+                by_day[day].append(some)
+    visitors = tuple(tuple(_of_day(day, some) for day, some in sorted(by_day.items())) for by_day in counts)
+    return Counted(visitors, frozenset(seen), interval.runs, interval.longest_us)
+
+
+def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np.float64]) -> Range:
+    """How many people some identities are, by the probabilities of the decisions that made them.
+
+    births: p_same of the decisions that nobody known is this person; a wrong one counts somebody twice. links: p_same
+    of the links; the tracklet of a wrong one is somebody else's. Mostly that is somebody who is counted elsewhere; that
+    it is somebody who is counted nowhere is as likely as that a tracklet is the first of a person. 95 % interval by the
+    normal approximation. At least one person, if any identity.
+    """
+    double, wrong = 1 - np.sort(births), 1 - np.sort(links)
+    tracklets = max(1, identities + len(links))
+    expected = float((identities - double.sum()) / (1 - wrong.sum() / tracklets))
+    hidden = wrong * expected / tracklets
+    variance = float((hidden * (1 - hidden)).sum() + (double * (1 - double)).sum())
+    spread = _NORMAL_95 * _WIDER * math.sqrt(variance)
+    least = min(1, identities)
+    low, high = math.floor(expected - spread), math.ceil(expected + spread)
+    return Range(max(expected, float(least)), max(low, least), max(high, least))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Identities of one session and day: how many were there long enough, how many were not, and their links."""
+
+    visitors: int
+    too_short: int
+    p_links: NDArray[np.float64]
+    p_births: NDArray[np.float64]
+
+
+class _Days:
+    """The business days of a question."""
+
+    def __init__(self, question: Question) -> None:
+        first, last = question.params["first_day"], question.params["last_day"]
+        self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        self._starts = np.array([question.day.start_us(day) for day in self._days], np.int64)
+
+    def counted(self, seen: SeenIdentities, min_presence_s: float, staff: set[int]) -> Iterator[tuple[date, _Counts]]:
+        """An identity counts on the day on which it is first seen."""
+        long = ((seen.last_us - seen.first_us) / US_PER_S >= min_presence_s) | seen.crossed
+        others = ~np.isin(seen.identity, np.array(sorted(staff), np.int64))
+        of_identity = np.searchsorted(self._starts, seen.first_us, side="right") - 1
+        for place in np.unique(of_identity[others]).tolist():
+            today = others & (of_identity == place)
+            kept = (today & long)[seen.link_of]
+            p_links, p_births = seen.p_same[kept & ~seen.founder], seen.p_same[kept & seen.founder]
+            visitors = int((today & long).sum())
+            yield self._days[place], _Counts(visitors, int(today.sum()) - visitors, p_links, p_births)
+
+
+def _of_day(day: date, counted: list[_Counts]) -> Visitors:
+    p_links = np.concatenate([some.p_links for some in counted])
+    p_births = np.concatenate([some.p_births for some in counted])
+    assessed = np.isfinite(p_links)
+    visitors = sum(some.visitors for some in counted)
+    return Visitors(
+        day,
+        visitors,
+        sum(some.too_short for some in counted),
+        people_range(visitors, p_links[assessed], p_births[np.isfinite(p_births)]),
+        len(p_links),
+        int((~assessed).sum()),
+    )
+
+
+def _staff(lake: Lake, question: Question, staff_from: float) -> dict[Session, set[int]]:
+    rows = lake.rows(
+        """SELECT DISTINCT run_id, session_id, identity_id FROM journeys
+        WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from
+          AND identity_id IS NOT NULL""",
+        {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"staff_from": staff_from},
+    )
+    found: dict[Session, set[int]] = defaultdict(set)
+    for row in rows:
+        found[row["run_id"], row["session_id"]].add(row["identity_id"])
+    return found
