@@ -67,6 +67,27 @@ def mot17_mini() -> list[Clip]:
     return [Clip(path.name, path / "img1", path / "gt" / "gt.txt", rates[n]) for n, path in names.items()]
 
 
+def looped(source: Path, target: Path, loops: int) -> Path:
+    """The clip so many times in a row, remuxed without decoding."""
+    import av
+
+    with av.open(str(target), "w") as writing:
+        stream, offset = None, 0
+        for _ in range(loops):
+            with av.open(str(source)) as reading:
+                video = reading.streams.video[0]
+                stream = stream or writing.add_stream_from_template(video)
+                end = 0
+                for packet in reading.demux(video):
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    end = max(end, packet.pts + (packet.duration or 0))
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, stream
+                    writing.mux(packet)
+                offset += end
+    return target
+
+
 def detections_of_clip(clip: Clip) -> dict[int, Detections]:
     """People in every frame, by frame number: YOLO11n INT8 (OpenVINO, 640 x 640) at confidence 0.1, NMS 0.7.
 

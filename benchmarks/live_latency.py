@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import ray
 
-from benchmarks.clips import towncentre
+from benchmarks.clips import looped, towncentre
 from benchmarks.environment import RESULTS, describe
-from benchmarks.memory import looped
 from benchmarks.speed import DEFAULT_FPS, site
 from retail_ray.config import Site
 from retail_ray.config_file import load_site

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy.stats import linregress
 from scipy.stats import t as student_t
 
-from benchmarks.clips import towncentre
+from benchmarks.clips import looped, towncentre
 from benchmarks.environment import RESULTS, describe
 from benchmarks.speed import DEFAULT_FPS, site
 from retail_ray.lake.views import open_lake
@@ -144,25 +144,6 @@ def growth(rows: NDArray[np.float64]) -> dict[str, float]:
         "growth_high": round(float(fitted.slope) + half, 2),
         "seconds": round(float(seconds[-1]), 1),
     }
-
-
-def looped(source: Path, target: Path, loops: int) -> Path:
-    """The clip so many times in a row, remuxed without decoding."""
-    with av.open(str(target), "w") as writing:
-        stream, offset = None, 0
-        for _ in range(loops):
-            with av.open(str(source)) as reading:
-                video = reading.streams.video[0]
-                stream = stream or writing.add_stream_from_template(video)
-                end = 0
-                for packet in reading.demux(video):
-                    if packet.dts is None or packet.pts is None:
-                        continue
-                    end = max(end, packet.pts + (packet.duration or 0))
-                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, stream
-                    writing.mux(packet)
-                offset += end
-    return target
 
 
 if __name__ == "__main__":

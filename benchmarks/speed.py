@@ -1,61 +1,69 @@
 """Speed of the product against `yolo track` on the same frames with the same weights, interleaved, medians.
 
-python -m benchmarks.speed [--repeats 5] [--frames 302] [--out FILE]   ->  benchmarks/results/speed.json
+python -m benchmarks.speed [--repeats 5] [--frames 302] [--plays 4] [--out FILE]   ->  benchmarks/results/speed.json
 
-Every system and every stage alone takes its turn in each round, on the same frames.
+Every system takes its turn in each round, and so do the stages alone. One camera plays the clip four times in a row,
+two cameras twice, four once: every run works through equally many frames, so that what happens once a run weighs alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import av
 import yaml
 
-from benchmarks.clips import SHARED, WEIGHTS, towncentre
+from benchmarks.clips import SHARED, WEIGHTS, looped, towncentre
 from benchmarks.environment import RESULTS, describe
 
 REID = SHARED / "weights" / "osnet_x0_25_msmt17.onnx"
 DEFAULT_FPS, NATIVE_FPS = 10.0, 30.0
 CAMERAS = (1, 2, 4)
+CORES = len(os.sched_getaffinity(0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--frames", type=int, default=302)
+    parser.add_argument("--plays", type=int, default=4, help="of the clip by one camera")
     parser.add_argument("--shared", help="set through RETAIL_RAY_SHARED; taken for the Makefile's sake")
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")
     parser.add_argument("--torch-weights", type=Path, help="yolo11n.pt; made from the shared weights when not given")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        clip = trimmed(towncentre().source, work / "clip.mp4", arguments.frames)
+        once = trimmed(towncentre().source, work / "clip.mp4", arguments.frames)
+        plays = {n: max(1, arguments.plays // n) for n in CAMERAS}
+        clips = {n: looped(once, work / f"clip-{n}.mp4", plays[n]) for n in CAMERAS}
         torch_weights = arguments.torch_weights or rebuilt_torch_weights(work)
-        systems = all_systems(work, clip, torch_weights)
+        systems = all_systems(work, clips, torch_weights)
         times: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
-        stages: list[dict[str, float]] = []
-        stages_site = site(work, clip, cameras=1, fps=NATIVE_FPS, name="stages")
+        stages: dict[int, list[dict[str, float]]] = {1: [], CORES: []}
+        stages_site = site(work, once, cameras=1, fps=NATIVE_FPS, name="stages")
         for repeat in range(arguments.repeats):
             for name, run in systems.items():
                 measured = run()
                 times[name].append(measured)
                 print(f"{repeat + 1}/{arguments.repeats} {name}: {measured['frames_per_s']:.1f} frames/s", flush=True)
-            stages.append(run_stages(stages_site))
-            print(f"{repeat + 1}/{arguments.repeats} stages alone: {stages[-1]}", flush=True)
+            for copies, turns in stages.items():
+                turns.append(run_stages(stages_site, copies))
+                print(f"{repeat + 1}/{arguments.repeats} stages, {copies} at once: {turns[-1]}", flush=True)
     report = {
         "environment": describe(),
-        "clip": {"frames": arguments.frames, "size": "1920x1080", "native_fps": NATIVE_FPS},
+        "clip": {"frames": arguments.frames, "plays": plays, "size": "1920x1080", "native_fps": NATIVE_FPS},
         "systems": {name: summarise(runs) for name, runs in times.items()},
-        "stages_cpu_s_per_frame": {name: statistics.median(turn[name] for turn in stages) for name in stages[0]},
+        "stages_cpu_s_per_frame": medians(stages[1]),
+        "stages_cpu_s_per_frame_all_cores_busy": medians(stages[CORES]),
         "stages_rounds": stages,
     }
     report |= conclusions(report)
@@ -63,18 +71,20 @@ def main() -> None:
     print(json.dumps(conclusions(report), indent=1))
 
 
-def all_systems(work: Path, clip: Path, torch_weights: Path) -> dict[str, Callable[[], dict[str, float]]]:
-    """Name -> a run of it; every run is a fresh process."""
+def all_systems(
+    work: Path, clips: Mapping[int, Path], torch_weights: Path
+) -> dict[str, Callable[[], dict[str, float]]]:
+    """Name -> a run of it; every run is a fresh process. clips: by how many cameras, or processes, play it at once."""
 
     def yolo(weights: Path, processes: int) -> Callable[[], dict[str, float]]:
-        return lambda: run_yolo(weights, clip, processes)
+        return lambda: run_yolo(weights, clips[processes], processes)
 
     def product(count: int, fps: float, *more: str, **detector: Any) -> Callable[[], dict[str, float]]:
         name = f"p{count}-{fps:g}-{len(more)}-{len(detector)}"
-        return lambda: run_product(site(work, clip, cameras=count, fps=fps, name=name, **detector), work, *more)
+        return lambda: run_product(site(work, clips[count], cameras=count, fps=fps, name=name, **detector), work, *more)
 
     systems = {
-        "yolo track, torch": yolo(torch_weights, 1),
+        "yolo track, torch": lambda: run_yolo(torch_weights, clips[max(clips)], 1),
         "yolo track, OpenVINO INT8, 1 process": yolo(WEIGHTS, 1),
         "yolo track, OpenVINO INT8, 2 processes": yolo(WEIGHTS, 2),
         "yolo track, OpenVINO INT8, 4 processes": yolo(WEIGHTS, 4),
@@ -137,12 +147,16 @@ def run_yolo(weights: Path, clip: Path, processes: int) -> dict[str, float]:
     return {"frames": total, "seconds": seconds, "frames_per_s": total / seconds}
 
 
-def run_stages(site_path: Path) -> dict[str, float]:
-    """CPU seconds per frame of each stage alone, in a process of its own."""
+def run_stages(site_path: Path, copies: int) -> dict[str, float]:
+    """CPU seconds per frame of each stage alone, in a process of its own; the mean of so many that run at once."""
     command = [sys.executable, "-m", "benchmarks.stages", "--site", str(site_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(copies)]
+    told = [json.loads(process.communicate(timeout=600)[0].splitlines()[-1]) for process in started]
+    return {name: statistics.fmean(each[name] for each in told) for name in told[0]}
+
+
+def medians(turns: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
 
 
 def trimmed(source: Path, target: Path, frames: int) -> Path:
@@ -181,6 +195,7 @@ def conclusions(report: dict[str, Any]) -> dict[str, Any]:
     fps = {name: entry["frames_per_s"] for name, entry in report["systems"].items()}
     cores = report["environment"]["cores_usable"]
     limit = cores / sum(report["stages_cpu_s_per_frame"].values())
+    busy_limit = cores / sum(report["stages_cpu_s_per_frame_all_cores_busy"].values())
     product = {n: fps[f"product, {cameras(n)}, all frames"] for n in CAMERAS}
     plain = {n: fps[f"plain loop, {cameras(n)}, all frames"] for n in CAMERAS}
     best_peer = max(rate for name, rate in fps.items() if name.startswith("yolo"))
@@ -190,7 +205,9 @@ def conclusions(report: dict[str, Any]) -> dict[str, Any]:
     same_input_plain = fps["plain loop, 1 camera, all frames, 640x640"]
     return {
         "limit_frames_per_s": round(limit, 2),
+        "limit_frames_per_s_all_cores_busy": round(busy_limit, 2),
         "efficiency": {n: round(rate / limit, 3) for n, rate in product.items()},
+        "efficiency_all_cores_busy": {n: round(rate / busy_limit, 3) for n, rate in product.items()},
         "ray_tax": {
             **{f"384x640, {cameras(n)}": round(1 - product[n] / plain[n], 3) for n in CAMERAS},
             f"640x640, {cameras(1)}": round(1 - same_input / same_input_plain, 3),

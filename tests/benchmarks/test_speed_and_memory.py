@@ -11,7 +11,7 @@ import pytest
 from benchmarks.memory import growth
 from benchmarks.report import conclusions as conclusions_table
 from benchmarks.report import processes, systems
-from benchmarks.speed import all_systems, conclusions
+from benchmarks.speed import CAMERAS, all_systems, conclusions
 
 # Frames per second that give round answers on two cores whose stages cost 0.02 s of CPU a frame.
 RATES = {
@@ -36,13 +36,20 @@ RATES = {
 def report() -> dict[str, Any]:
     entries = {name: {"frames_per_s": rate, "min": rate, "max": rate, "runs": 1} for name, rate in RATES.items()}
     stages = {"detect": 0.015, "rest": 0.005}
-    return {"environment": {"cores_usable": 2}, "systems": entries, "stages_cpu_s_per_frame": stages}
+    busy = {"detect": 0.018, "rest": 0.007}
+    return {
+        "environment": {"cores_usable": 2},
+        "systems": entries,
+        "stages_cpu_s_per_frame": stages,
+        "stages_cpu_s_per_frame_all_cores_busy": busy,
+    }
 
 
 def test_conclusions_follow_from_the_measured_speeds() -> None:
     told = conclusions(report())
     assert told["limit_frames_per_s"] == 100.0
     assert told["efficiency"] == {1: 0.9, 2: 0.96, 4: 0.6}
+    assert told["efficiency_all_cores_busy"] == {1: 1.125, 2: 1.2, 4: 0.75}
     assert told["ray_tax"] == {
         "384x640, 1 camera": 0.1,
         "384x640, 2 cameras": 0.0,
@@ -54,7 +61,8 @@ def test_conclusions_follow_from_the_measured_speeds() -> None:
 
 
 def test_every_system_that_is_concluded_from_is_measured_and_none_else(tmp_path: Path) -> None:
-    assert set(all_systems(tmp_path, tmp_path / "clip.mp4", tmp_path / "yolo11n.pt")) == set(RATES)
+    clips = {count: tmp_path / f"clip-{count}.mp4" for count in CAMERAS}
+    assert set(all_systems(tmp_path, clips, tmp_path / "yolo11n.pt")) == set(RATES)
 
 
 def test_every_conclusion_stands_in_the_tables() -> None:
