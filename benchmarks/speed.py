@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "speed.json")
     parser.add_argument("--torch-weights", type=Path, help="yolo11n.pt; made from the shared weights when not given")
     arguments = parser.parse_args()
+    environment = describe()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         once = trimmed(towncentre().source, work / "clip.mp4", arguments.frames)
@@ -47,28 +49,44 @@ def main() -> None:
         clips = {n: looped(once, work / f"clip-{n}.mp4", plays[n]) for n in CAMERAS}
         torch_weights = arguments.torch_weights or rebuilt_torch_weights(work)
         systems = all_systems(work, clips, torch_weights)
-        times: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
-        stages: dict[int, list[dict[str, float]]] = {1: [], CORES: []}
+        rounds = Rounds(environment, arguments.frames, plays, {name: [] for name in systems}, {1: [], CORES: []})
         stages_site = site(work, once, cameras=1, fps=NATIVE_FPS, name="stages")
         for repeat in range(arguments.repeats):
             for name, run in systems.items():
                 measured = run()
-                times[name].append(measured)
+                rounds.times[name].append(measured)
                 print(f"{repeat + 1}/{arguments.repeats} {name}: {measured['frames_per_s']:.1f} frames/s", flush=True)
-            for copies, turns in stages.items():
+            for copies, turns in rounds.stages.items():
                 turns.append(run_stages(stages_site, copies))
                 print(f"{repeat + 1}/{arguments.repeats} stages, {copies} at once: {turns[-1]}", flush=True)
-    report = {
-        "environment": describe(),
-        "clip": {"frames": arguments.frames, "plays": plays, "size": "1920x1080", "native_fps": NATIVE_FPS},
-        "systems": {name: summarise(runs) for name, runs in times.items()},
-        "stages_cpu_s_per_frame": medians(stages[1]),
-        "stages_cpu_s_per_frame_all_cores_busy": medians(stages[CORES]),
-        "stages_rounds": stages,
-    }
-    report |= conclusions(report)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(conclusions(report), indent=1))
+            # Whoever ends it early keeps the rounds that are whole.
+            arguments.out.write_text(json.dumps(rounds.report(), indent=1) + "\n")
+    print(json.dumps(conclusions(rounds.report()), indent=1))
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What was measured so far, round by round. stages: by how many copies ran at once."""
+
+    environment: dict[str, Any]
+    frames: int
+    plays: dict[int, int]
+    times: dict[str, list[dict[str, float]]]
+    stages: dict[int, list[dict[str, float]]]
+
+    def report(self) -> dict[str, Any]:
+        """Medians of the rounds that are whole, and what follows."""
+        whole = len(self.stages[CORES])
+        stages = {copies: turns[:whole] for copies, turns in self.stages.items()}
+        report = {
+            "environment": self.environment,
+            "clip": {"frames": self.frames, "plays": self.plays, "size": "1920x1080", "native_fps": NATIVE_FPS},
+            "systems": {name: summarise(runs[:whole]) for name, runs in self.times.items()},
+            "stages_cpu_s_per_frame": medians(stages[1]),
+            "stages_cpu_s_per_frame_all_cores_busy": medians(stages[CORES]),
+            "stages_rounds": stages,
+        }
+        return report | conclusions(report)
 
 
 def all_systems(
