@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import closed_shop
 from benchmarks.recordings import (
     Remembered,
     digest,
@@ -99,12 +100,17 @@ class Studio:
 
 
 def rendered(case: Case, folder: Path, weights: WeightSet, seconds: float = SECONDS) -> Studio:
-    """The case's clips and truth, drawn where they are not there yet, to be analysed with these weights."""
+    """The case's clips and truth, drawn where they are not there yet, to be analysed with these weights.
+
+    The site knows the still figures that these weights see in the closed shop.
+    """
+    video = VideoSettings(width_px=SIZE_PX[0], height_px=SIZE_PX[1], fps=FPS, processes=1)
     if length_s(folder) != seconds:
         shutil.rmtree(folder, ignore_errors=True)
-        video = VideoSettings(width_px=SIZE_PX[0], height_px=SIZE_PX[1], fps=FPS, processes=1)
         scenario = ScenarioSettings(duration_s=seconds, arrivals_per_hour=ARRIVALS_PER_HOUR)
         simulate_video(plan_by_name(case.layout), scenario, video, case.seed, folder)
+    if not (folder / "closed" / "site.yaml").is_file():
+        closed_shop.draw(case, folder / "closed", video)
     return studio_of(case, folder, weights)
 
 
@@ -120,6 +126,7 @@ def length_s(folder: Path) -> float | None:
 def studio_of(case: Case, folder: Path, weights: WeightSet) -> Studio:
     site = one_thread_each(without_masks(weights.applied(load_site(folder / "site.yaml"))))
     answers = folder / "answers" / weights.name.replace(" ", "_")
+    site = closed_shop.with_figures(site, folder / "closed", weights, answers)
     studio = Studio(case, folder, site, read_truth(folder / "truth"), answers)
     studio.recall()
     return studio

@@ -22,6 +22,7 @@ from retail_ray.core.errors import ConfigError, TrackerError
 from retail_ray.core.uris import mask_credentials
 from retail_ray.evaluate_cli import evaluate
 from retail_ray.export_cli import export
+from retail_ray.figures_cli import figures
 from retail_ray.lake_cli import lake as lake_group
 from retail_ray.metrics_cli import metrics
 from retail_ray.pos_cli import pos
@@ -255,6 +256,7 @@ main.add_command(audit)
 main.add_command(calibrate)
 main.add_command(evaluate)
 main.add_command(export)
+main.add_command(figures)
 main.add_command(metrics)
 main.add_command(pos)
 main.add_command(lake_group)

@@ -53,6 +53,16 @@ def _supported_address(uri: str) -> str:
     return uri
 
 
+def _a_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = box
+    if not (x1 < x2 and y1 < y2):
+        raise ValueError(f"a box is x1, y1, x2, y2 with x1 < x2 and y1 < y2; found {list(box)}")
+    return box
+
+
+PictureBox = Annotated[tuple[float, float, float, float], AfterValidator(_a_box)]
+
+
 class PointPair(Section):
     """One spot seen by the camera and measured on the floor."""
 
@@ -119,6 +129,12 @@ class Camera(Section):
     image_fps: float = Field(default=30.0, gt=0, le=240, description="frames per second of an image folder")
     floor: Floor | None = Field(default=None, description="calibration; without it the camera has no floor positions")
     segmentation: bool = Field(default=False, description="cut people out of key frames with SAM")
+    still_figures: list[PictureBox] = Field(
+        default=[],
+        max_length=200,
+        description="x1, y1, x2, y2 in pixels of mannequins, posters, mirrors: a detection that fits is not followed; "
+        "`retail-ray figures` finds them",
+    )
     watch_view: bool = Field(
         default=True, description="alert when the camera has moved or is blocked; keeps described corners, no picture"
     )
@@ -215,6 +231,13 @@ class QueueLane(Section):
 
 class TrackerSettings(Section):
     """BoxMOT tracker by name; options go to it as they are."""
+
+    still_figure_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="a box that stays the same for so long, in seconds, is a mannequin or a poster and is no longer "
+        "followed; 0: never",
+    )
 
     name: str = Field(default="botsort", description="botsort, bytetrack, ocsort, boosttrack, …")
     options: dict[str, float | int | bool | str] = Field(default={}, description="the tracker's own options")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from retail_ray.identity.evidence import Flags, Floats, needed_nats
+from retail_ray.identity.evidence import Flags, Floats, needed_nats, tempered
 from retail_ray.identity.settings import GallerySettings
 
 _IMPOSSIBLE = -1e6
@@ -184,7 +184,7 @@ def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
 def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:
     best = float(score.max(initial=-np.inf))
     likelihood = np.exp(np.clip([*score.tolist(), 0.0], -700.0, 60.0))
-    share = likelihood / likelihood.sum()
+    share = tempered(likelihood / likelihood.sum(), settings.evidence_worth)
     if column >= len(score):
         shown = best if np.isfinite(best) else float("nan")
         margin = needed - best if np.isfinite(best) else float("nan")

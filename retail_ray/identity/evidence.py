@@ -74,6 +74,12 @@ def probability(nats: float) -> float:
     return float(1.0 / (1.0 + np.exp(-np.clip(nats, -30.0, 30.0))))
 
 
+def tempered(share: Floats, worth: float) -> Floats:
+    """Probabilities whose log odds count by `worth` only: what alike pieces of evidence say together is too sure."""
+    sure, unsure = np.power(share, worth), np.power(1.0 - share, worth)
+    return np.asarray(sure / (sure + unsure))
+
+
 def needed_nats(budget: float) -> float:
     """Evidence that a link needs so that at most this share of links is wrong."""
     share = min(max(budget, 1e-6), 0.5)

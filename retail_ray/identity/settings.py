@@ -33,6 +33,9 @@ class GallerySettings:
     """Event time between two searches for links to correct."""
     revise_margin: float = 1.0
     """Gain in nats that a correction needs."""
+    evidence_worth: float = 0.4
+    """What a nat says of the probability of a decision: pieces of evidence are alike, so that their sum says too much.
+    Fitted to the links of development stores."""
     false_merge_budget: float = 0.1
     """Share of links that may be wrong: one that is likelier wrong than that is not made."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from retail_ray.analytics.coverage import CoverageMeter
 from retail_ray.config import Camera
 from retail_ray.core.boxes import Letterbox
@@ -22,6 +24,7 @@ from retail_ray.runtime.pace import LivePace, Pace, RecordedPace, wall_clock_us
 from retail_ray.runtime.plan import RunPlan
 from retail_ray.runtime.view_watch import CameraViewWatch, NoWatch, ViewMemory, ViewWatch
 from retail_ray.tracking.crops import CropSelector
+from retail_ray.tracking.still_figures import PeopleTracker, StillFigures
 from retail_ray.tracking.tracker import check_options, create_tracker
 from retail_ray.tracking.tracklets import TrackletBook
 from retail_ray.video.live import LiveOptions, LiveSource
@@ -119,7 +122,10 @@ def build_camera(
     options = site.tracker.options
     _, buffer_s = check_options(site.tracker.name, frame_rate=frames_per_s, options=options)
     # Before a live source is opened: loading the tracker takes seconds, in which its frames would be lost.
-    tracker = tracker or create_tracker(site.tracker.name, frame_rate=frames_per_s, options=options)
+    if tracker is None:
+        known_px = np.array(camera.still_figures, np.float32).reshape(-1, 4)
+        figures = StillFigures(known_px, site.tracker.still_figure_s)
+        tracker = PeopleTracker(create_tracker(site.tracker.name, frame_rate=frames_per_s, options=options), figures)
     source = camera_input.source
     resume_after_us = None if state is None else CameraPipeline.resume_point(state)
 
