@@ -32,9 +32,9 @@ _INSIDE, _UNKNOWN, _OUTSIDE = 1, 0, -1
 class LineSettings:
     """One counting line, drawn in a camera's native pixels or in floor metres.
 
-    inside_point: any point on the inner side. dead_band: distance on both sides within which a foot point is on
-    neither (None: 10 px or 0.3 m). min_frames: frames needed on each side. min_inside_s: someone who comes back
-    over the line sooner has turned back, and neither crossing counts.
+    inside_point: any point on the inner side. dead_band: distance that must be passed on both sides (None: 10 px or
+    0.3 m). min_frames: frames needed on each side, one of them beyond the band. min_inside_s: a tracklet that comes
+    back over the line sooner has turned back, and neither crossing counts.
     """
 
     line_id: str
@@ -68,7 +68,8 @@ class LineSettings:
 
 @dataclass(slots=True)
 class _Walker:
-    """One tracklet and this line. side: the last one with enough frames. candidate, frames: the one in the making.
+    """One tracklet and this line. side: the last one with enough frames. candidate, frames: the one in the making;
+    beyond: whether the band was left on it.
 
     zero_us, zero_along: the last time and place its path met the line. pending: a crossing that may yet be undone,
     as (time_us, direction of the new side, tracklet that was seen to cross).
@@ -80,6 +81,7 @@ class _Walker:
     side: int = _UNKNOWN
     candidate: int = _UNKNOWN
     frames: int = 0
+    beyond: bool = False
     zero_us: int = 0
     zero_along: float = 0.0
     pending: tuple[int, int, int] | None = None
@@ -173,13 +175,13 @@ class LineCounter:
             walker.zero_us = walker.time_us + round((time_us - walker.time_us) * share)
             walker.zero_along = walker.along + (position - walker.along) * share
         walker.time_us, walker.distance, walker.along = time_us, distance, position
-        band = self.settings.band
-        now_on = _INSIDE if distance > band else _OUTSIDE if distance < -band else _UNKNOWN
-        if now_on != _UNKNOWN:
-            walker.frames = walker.frames + 1 if now_on == walker.candidate else 1
-            walker.candidate = now_on
-            if walker.frames >= self.settings.min_frames and walker.side != now_on:
-                self._change_side(local_id, walker, now_on, final)
+        now_on = _INSIDE if distance >= 0 else _OUTSIDE
+        if now_on != walker.candidate:
+            walker.candidate, walker.frames, walker.beyond = now_on, 0, False
+        walker.frames += 1
+        walker.beyond = walker.beyond or abs(distance) > self.settings.band
+        if walker.side != now_on and walker.beyond and walker.frames >= self.settings.min_frames:
+            self._change_side(local_id, walker, now_on, final)
         self._settle_if_final(walker, final)
 
     def _change_side(self, local_id: int, walker: _Walker, side: int, final: list[LineCrossing]) -> None:
@@ -188,6 +190,10 @@ class LineCounter:
         if came_from == _UNKNOWN or not within:
             return
         pending = walker.pending
+        # Another tracklet that is here so soon is rather somebody who comes while the first one goes.
+        if pending is not None and pending[2] != local_id:
+            self._settle(walker, final)
+            pending = None
         if pending is None:
             walker.pending = (walker.zero_us, side, local_id)
         elif walker.zero_us - pending[0] < self.settings.min_inside_s * US_PER_S:

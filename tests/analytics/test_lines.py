@@ -272,3 +272,29 @@ def test_a_line_goes_by_the_lower_end_of_what_is_seen_and_not_by_an_estimate_tha
     told = replace(steady, floor_xy_m=jumps)
     assert counted(told) == []
     assert signs(counted(replace(told, edge_xy_m=jumps))) == ["in"]
+
+
+@pytest.mark.parametrize(("line", "space"), [(FLOOR, "m"), (PIXELS, "px")])
+def test_who_comes_in_as_another_goes_out_is_no_turn_back(line: LineSettings, space: str) -> None:
+    """The first is lost behind the door, and half a second later the second is seen there and walks in."""
+    goes = walk(1, along_y(lambda t: 3 - t), 0, 3.8)
+    comes = walk(2, along_y(lambda t: t - 4.8), 4.1, 9)
+    assert signs(count(line, [*goes, *comes])) == ["out", "in"], space
+    same = walk(1, along_y(lambda t: t - 4.8 if t > 3.9 else 3 - t), 0, 9)
+    assert signs(count(line, same)) == ["turned out", "turned in"], space
+
+
+def test_three_frames_on_a_side_are_enough_when_one_of_them_is_beyond_the_band() -> None:
+    """Somebody who is first seen half a metre before the line, at 1 m/s and 10 frames/s."""
+    assert signs(count(FLOOR, walk(1, along_y(lambda t: t - 0.45), 0, 5))) == ["in"]
+    assert signs(count(FLOOR, walk(1, along_y(lambda t: t - 0.25), 0, 5))) == []
+    assert signs(count(FLOOR, walk(1, along_y(lambda t: 2 * t - 0.35), 0, 5))) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.1, 0.2, 0.3]))
+def test_somebody_who_waits_beside_the_line_is_not_counted_in_and_out(seed: int, off_m: float) -> None:
+    """Feet that are seen now 12 cm nearer and now farther."""
+    rng = np.random.default_rng(seed)
+    found = count(FLOOR, walk(1, lambda _: (2.0, off_m + float(rng.normal(0, 0.12))), 0, 60))
+    assert [crossing for crossing in found if not crossing.turned_back] == []
