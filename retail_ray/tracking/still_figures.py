@@ -24,18 +24,21 @@ FITS: Final = 0.6
 _SAME: Final = 0.85
 # Somebody passes before it now and then.
 _SEEN_SHARE, _LEAST_SHARE = 0.8, 0.5
-_JUDGED_FRAMES, _MOST_SPOTS, _AVERAGED = 50, 64, 50
+_JUDGED_LOOKS, _MOST_SPOTS, _AVERAGED = 5, 64, 50
+# A second tells as much as its ten frames.
+_LOOK_US, _LOOKS = US_PER_S, 20
 _FORGET_US = 3600 * US_PER_S
 
 
 class StillFigures:
     """The figures of one camera. known: (F, 4) float32 xyxy native pixels, for good. after_s: a box that has stood so
-    long, in `seen_share` of the frames, is learnt, and forgotten again when it was gone for an hour; 0 learns none.
+    long, in `seen_share` of the looks, is learnt, and forgotten again when it was gone for an hour; 0 learns none.
     """
 
     def __init__(self, known: Boxes, after_s: float, seen_share: float = _SEEN_SHARE) -> None:
         self._known, self._after_us, self._share = known, round(after_s * US_PER_S), seen_share
         self._learnt, self._seen_us = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+        self._looked_us: int | None = None
         self._restore_spots(np.zeros((0, 4)), np.zeros((0, 3), np.int64))
 
     @property
@@ -50,19 +53,22 @@ class StillFigures:
         self._seen_us[fits[len(self._known) :].any(axis=1)] = time_us
         present = time_us - self._seen_us <= _FORGET_US
         self._learnt, self._seen_us = self._learnt[present], self._seen_us[present]
-        if self._after_us:
+        every_us = min(_LOOK_US, self._after_us // _LOOKS)
+        if self._after_us and (self._looked_us is None or time_us - self._looked_us >= every_us):
+            self._looked_us = time_us
             self._learn(xyxy_px[~figure], time_us)
         return figure
 
     def state(self) -> tuple[Any, ...]:
-        return self._learnt, self._seen_us, self._spots, self._counts
+        return self._looked_us, self._learnt, self._seen_us, self._spots, self._counts
 
     def restore(self, state: tuple[Any, ...]) -> None:
-        self._learnt, self._seen_us, *spots = (np.array(part) for part in state)
+        self._looked_us, *arrays = state
+        self._learnt, self._seen_us, *spots = (array.copy() for array in arrays)
         self._restore_spots(*spots)
 
     def _restore_spots(self, spots: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
-        """spots: (S, 4) mean boxes. counts: (S, 3) first_us, frames since, frames in which the box was there."""
+        """spots: (S, 4) mean boxes. counts: (S, 3) first_us, looks since, looks in which the box was there."""
         self._spots, self._counts = spots, counts
 
     def _learn(self, xyxy_px: Boxes, time_us: int) -> None:
@@ -79,7 +85,7 @@ class StillFigures:
             if not (iou(self.boxes, box[None]) >= FITS).any():
                 self._learnt = np.concatenate([self._learnt, box[None]])
                 self._seen_us = np.append(self._seen_us, time_us)
-        kept = ~grown & ((self._counts[:, 1] < _JUDGED_FRAMES) | (share >= min(_LEAST_SHARE, self._share)))
+        kept = ~grown & ((self._counts[:, 1] < _JUDGED_LOOKS) | (share >= min(_LEAST_SHARE, self._share)))
         new = np.flatnonzero(~(overlap >= _SAME).any(axis=0))[: max(_MOST_SPOTS - int(kept.sum()), 0)]
         begun = np.tile(np.array([time_us, 1, 1], np.int64), (len(new), 1))
         self._restore_spots(

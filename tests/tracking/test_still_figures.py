@@ -81,7 +81,7 @@ def test_people_before_it_delay_nothing_and_a_person_who_leaves_is_not_learnt() 
     figures = StillFigures(NOTHING, after_s=60.0)
     guard = np.array([300, 60, 345, 190], np.float32)
     for frame in range(900):
-        here = [] if frame % 10 == 0 else [MANNEQUIN]  # hidden in every tenth frame
+        here = [] if frame % 7 == 0 else [MANNEQUIN]  # hidden in every seventh frame
         here += [guard] if frame < 500 else []
         figures.among(np.array(here, np.float32).reshape(-1, 4), frame * FRAME_US)
     np.testing.assert_array_equal(figures.boxes, MANNEQUIN[None])
