@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from retail_ray.analytics.alerts import Reading
-from retail_ray.core.event_time import CameraView, Tick
+from retail_ray.core.event_time import CameraView
+from retail_ray.core.ticks import Tick
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, minute_of
 
 

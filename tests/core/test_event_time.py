@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.core.errors import DataError
-from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.event_time import CameraView, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.ticks import Tick
 from tests.support.scenes import S, Sighting, chunks, message, unit
 
 CAMERAS = [CameraView("b", True), CameraView("a", True)]

@@ -1,0 +1,59 @@
+"""Everybody on the floor as the lanes see them: asked once for many ticks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from retail_ray.analytics.floor_people import FloorTicks
+from retail_ray.analytics.queue_lanes import Lanes
+from retail_ray.analytics.sights import KEY_STEP
+
+
+class FloorSample(NamedTuple):
+    """One row of SAMPLE; track: (place of the camera among the sorted names, local id)."""
+
+    person: int
+    time_us: int
+    x_m: float
+    y_m: float
+    track: tuple[int, int]
+    alone: bool
+
+
+class Crowd:
+    """Everybody in some ticks as the lanes see them; a row is one person in one tick.
+
+    touched: in a service area, at a cashier's place or in the strip of any lane.
+    """
+
+    def __init__(self, lanes: Lanes, people: FloorTicks, reach_m: float) -> None:
+        samples = people.samples
+        self.people, self._begins = people, people.begins.tolist()
+        self.person, self.time_us = samples["person"].tolist(), samples["time_us"].tolist()
+        self.places = lanes.places(np.column_stack([samples["x_m"], samples["y_m"]]))
+        self._to_head_m = (lanes.length_m - self.places.along_m).min(axis=1, initial=np.inf).tolist()
+        touched = lanes.touched(self.places)
+        self.touched = touched.tolist()
+        near = np.any(self.places.in_service | (self.places.aside_m <= reach_m), axis=1)
+        self._near = np.flatnonzero(touched | near)
+        self._near_begins = np.searchsorted(self._near, people.begins).tolist()
+
+    def rows(self, tick: int) -> dict[int, int]:
+        """Row of each person."""
+        first, stop = self._begins[tick : tick + 2]
+        return dict(zip(self.person[first:stop], range(first, stop), strict=True))
+
+    def near_rows(self, tick: int) -> list[int]:
+        """Those at or near a lane."""
+        first, stop = self._near_begins[tick : tick + 2]
+        rows: list[int] = self._near[first:stop].tolist()
+        return rows
+
+    def rank(self, row: int) -> tuple[float, int]:
+        return self._to_head_m[row], self.person[row]
+
+    def sample(self, row: int) -> FloorSample:
+        person, time_us, track, x_m, y_m, alone = self.people.samples[row].tolist()
+        return FloorSample(person, time_us, x_m, y_m, divmod(track, KEY_STEP), alone)
