@@ -189,6 +189,32 @@ def _place(own: Any, views: Any, people: Any) -> Any:
 
 
 @part
+def _seen_since(since_us: int, views: Any, many: int) -> Any:
+    """(last tracklet of each person that was seen since then or NOBODY, the one before it of each tracklet)."""
+    last, before = np.full(many, NOBODY), np.full(len(views), NOBODY)
+    for at in range(len(views)):
+        view = views[at]
+        if view.person != NOBODY and view.last_us >= since_us:
+            before[at], last[view.person] = last[view.person], at
+    return last, before
+
+
+@part
+def _share_no_camera(one: int, other: int, seen: Any, views: Any) -> bool:
+    """Whether no camera has seen both."""
+    last, before = seen
+    mine = last[one]
+    while mine != NOBODY:
+        theirs = last[other]
+        while theirs != NOBODY:
+            if views[mine].key // KEY_STEP == views[theirs].key // KEY_STEP:
+                return False
+            theirs = before[theirs]
+        mine = before[mine]
+    return True
+
+
+@part
 def _compare(in_sight: Any, views: Any, people: Any, near: Any, rule: Any) -> Any:
     """Who in sight is at the same place as somebody earlier, seen by other cameras; pairs whose younger one is not in
     sight stay as they are, and so do those whose elder one is hidden."""
@@ -201,27 +227,17 @@ def _compare(in_sight: Any, views: Any, people: Any, near: Any, rule: Any) -> An
         if not shown[pair.younger] or (people[pair.elder].here and not shown[pair.elder]):
             found[n] = pair
             n += 1
+    seen = _seen_since(seen_us - 1_000_000, views, len(people))
     for column in range(1, len(in_sight)):
         for row in range(column):
             elder, younger = people[in_sight[row]], people[in_sight[column]]
+            if abs(elder.x_m - younger.x_m) > rule.near_m:
+                continue
             away_m = math.hypot(elder.x_m - younger.x_m, elder.y_m - younger.y_m)
-            if away_m <= rule.near_m and _share_no_camera(in_sight[row], in_sight[column], seen_us - 1_000_000, views):
+            if away_m <= rule.near_m and _share_no_camera(in_sight[row], in_sight[column], seen, views):
                 _note(found[n], in_sight[row], in_sight[column], away_m, people, near)
                 n += 1
     return found[:n].copy()
-
-
-@part
-def _share_no_camera(one: int, other: int, since_us: int, views: Any) -> bool:
-    """Whether no camera has seen both since then."""
-    for mine in range(len(views)):
-        if views[mine].person == one and views[mine].last_us >= since_us:
-            camera = views[mine].key // KEY_STEP
-            for theirs in range(len(views)):
-                view = views[theirs]
-                if view.person == other and view.last_us >= since_us and view.key // KEY_STEP == camera:
-                    return False
-    return True
 
 
 @part

@@ -107,7 +107,7 @@ class HeatMeter:
         half_us = np.where(stays, span_us, span_us // 2)
         first = np.column_stack([from_hour_us, before, found["walker"], half_us])
         second = np.column_stack([hour_us, now, found["walker"], span_us - half_us])[~stays]
-        for hour, column, row, walker, sum_us in _runs(np.concatenate([first, second])):
+        for hour, column, row, walker, sum_us in _summed(np.concatenate([first, second])):
             been = self._been.setdefault((walker, hour), set())
             cells = self._hours.setdefault(hour, {})
             presence_us, people = cells.get((column, row), (0, 0))
@@ -140,15 +140,16 @@ class HeatMeter:
         return rows
 
 
-def _runs(spent: NDArray[np.int64]) -> list[list[int]]:
-    """(N, 5) rows of hour, column, row, walker, span: those of a walker that follow each other in a square, summed."""
-    spent = spent[np.argsort(spent[:, 3], kind="stable")]
+def _summed(spent: NDArray[np.int64]) -> list[list[int]]:
+    """(N, 5) rows of hour, column, row, walker, span; the spans of equal places and walkers added up."""
+    spent = spent[np.lexsort(spent[:, 3::-1].T)]
     new = np.ones(len(spent), np.bool_)
     new[1:] = (spent[1:, :4] != spent[:-1, :4]).any(axis=1)
-    runs = spent[new]
-    if len(runs):
-        runs[:, 4] = np.add.reduceat(spent[:, 4], np.flatnonzero(new))
-    found: list[list[int]] = runs.tolist()
+    first = np.flatnonzero(new)
+    sums = spent[first]
+    if len(first):
+        sums[:, 4] = np.add.reduceat(spent[:, 4], first)
+    found: list[list[int]] = sums.tolist()
     return found
 
 

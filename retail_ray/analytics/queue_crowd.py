@@ -34,26 +34,18 @@ class Crowd:
         self.person, self.time_us = samples["person"].tolist(), samples["time_us"].tolist()
         self.places = lanes.places(np.column_stack([samples["x_m"], samples["y_m"]]))
         self._to_head_m = (lanes.length_m - self.places.along_m).min(axis=1, initial=np.inf).tolist()
-        touched = lanes.touched(self.places)
-        self.touched = touched.tolist()
-        near = np.any(self.places.in_service | (self.places.aside_m <= reach_m), axis=1)
-        self._near = np.flatnonzero(touched | near)
-        self._near_begins = np.searchsorted(self._near, people.begins).tolist()
+        self.touched = lanes.touched(self.places).tolist()
+        self.near = np.any(self.places.in_service | (self.places.aside_m <= reach_m), axis=1).tolist()
 
-    def rows(self, tick: int) -> dict[int, int]:
-        """Row of each person."""
-        first, stop = self._begins[tick : tick + 2]
-        return dict(zip(self.person[first:stop], range(first, stop), strict=True))
-
-    def near_rows(self, tick: int) -> list[int]:
-        """Those at or near a lane."""
-        first, stop = self._near_begins[tick : tick + 2]
-        rows: list[int] = self._near[first:stop].tolist()
-        return rows
+    def rows(self, tick: int) -> range:
+        return range(self._begins[tick], self._begins[tick + 1])
 
     def rank(self, row: int) -> tuple[float, int]:
         return self._to_head_m[row], self.person[row]
 
-    def sample(self, row: int) -> FloorSample:
-        person, time_us, track, x_m, y_m, alone = self.people.samples[row].tolist()
-        return FloorSample(person, time_us, x_m, y_m, divmod(track, KEY_STEP), alone)
+    def samples(self, rows: list[int]) -> list[FloorSample]:
+        found = self.people.samples[rows].tolist() if rows else []
+        return [
+            FloorSample(person, time_us, x_m, y_m, divmod(track, KEY_STEP), alone)
+            for person, time_us, track, x_m, y_m, alone in found
+        ]

@@ -75,7 +75,7 @@ class LanePlaces:
             return []
         columns = (self.along_m, self.aside_m, self.in_service, self.at_cashier)
         points = zip(*(column[rows].tolist() for column in columns), strict=True)
-        return [[LanePlace(*place) for place in zip(*point, strict=True)] for point in points]
+        return [list(map(LanePlace, *point)) for point in points]
 
 
 class Lanes:

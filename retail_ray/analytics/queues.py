@@ -154,25 +154,19 @@ class QueueTracker:
         """Of those who only walk by, their stay has a time and nothing else."""
         for gone, stays in crowd.people.merged[tick]:
             self._merge(gone, stays)
-        rows = crowd.rows(tick)
         order = []
-        for person in self._stays.keys() | self._members.keys():
-            row = rows.get(person)
-            if row is None or crowd.touched[row]:
-                continue
+        for row in crowd.rows(tick):
+            person = crowd.person[row]
             stay = self._stays.get(person)
-            if person in self._members or (stay is not None and stay.lane is not None):
+            if crowd.touched[row] or person in self._members or (stay is not None and stay.lane is not None):
                 order.append(row)
             elif stay is not None:
                 stay.last_us, stay.barred = crowd.time_us[row], False
-        for row in crowd.near_rows(tick):
-            if crowd.touched[row]:
-                order.append(row)
-            elif crowd.person[row] not in self._stays and crowd.person[row] not in self._members:
-                self._stays[crowd.person[row]] = _Stay(crowd.time_us[row])
+            elif crowd.near[row]:
+                self._stays[person] = _Stay(crowd.time_us[row])
         order.sort(key=crowd.rank)
-        for row, places in zip(order, crowd.places.of(order), strict=True):
-            self._work(crowd.sample(row), places, camera_ids, ended)
+        for sample, places in zip(crowd.samples(order), crowd.places.of(order), strict=True):
+            self._work(sample, places, camera_ids, ended)
 
     def _work(
         self, sample: FloorSample, places: list[LanePlace], camera_ids: Sequence[str], ended: list[QueueVisit]

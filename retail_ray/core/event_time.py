@@ -17,7 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retail_ray.core.errors import DataError
-from retail_ray.core.ticks import BufferCounts, Tick, Ticks, canonical, clean, concatenate, cut, select, to_block
+from retail_ray.core.ticks import (
+    BufferCounts,
+    Tick,
+    Ticks,
+    canonical,
+    clean,
+    concatenate,
+    cut,
+    distinct,
+    select,
+    to_block,
+)
 from retail_ray.core.types import Observations
 
 FOREVER_US = 2**63 - 1
@@ -96,7 +107,8 @@ class WatermarkBuffer:
         if limit_us <= self.worked_until_us:
             return
         data = self._pull(limit_us)
-        busy_us = np.union1d(*(times_us - times_us % self.tick_us for times_us in (data.time_us, data.frame_time_us)))
+        times_us = (data.time_us, data.frame_time_us)
+        busy_us = np.union1d(*(distinct(of_rows - of_rows % self.tick_us) for of_rows in times_us))
         row = frame = 0
         while True:
             start_us = self._next_start(data, row, frame, wake_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def to_block(message: Observations, camera: int) -> Tick:
 def clean(block: Tick, worked_until_us: int) -> tuple[Tick, BufferCounts]:
     """Drop and count what cannot be used; a floor point or covariance that is not finite becomes NaN."""
     untracked = block.local_id < 0
-    invalid = ~untracked & ~np.isfinite(block.foot_px).all(axis=1)
+    invalid = ~untracked & ~_finite(block.foot_px)
     late = ~untracked & ~invalid & (block.time_us < worked_until_us)
     norm = np.asarray(np.linalg.norm(block.embedding, axis=1))
     poor = np.asarray(~((norm > 0) & np.isfinite(block.embedding_quality)))
@@ -143,8 +144,8 @@ def clean(block: Tick, worked_until_us: int) -> tuple[Tick, BufferCounts]:
             embedding_quality=block.embedding_quality[~poor],
         )
         norm = norm[~poor]
-    lost = ~np.asarray(np.isfinite(block.floor_xy_m).all(axis=1) & np.isfinite(block.floor_cov_m2).all(axis=(1, 2)))
-    off_floor = ~np.asarray(np.isfinite(block.edge_xy_m).all(axis=1))
+    lost = ~(_finite(block.floor_xy_m) & _finite(block.floor_cov_m2.reshape(-1, 4)))
+    off_floor = ~_finite(block.edge_xy_m)
     block = replace(
         block,
         floor_xy_m=np.where(lost[:, None], np.nan, block.floor_xy_m),
@@ -154,6 +155,11 @@ def clean(block: Tick, worked_until_us: int) -> tuple[Tick, BufferCounts]:
     )
     counts = BufferCounts(int(late.sum()), 0, int(untracked.sum()), int(invalid.sum() + poor.sum()))
     return select(block, ~(untracked | invalid | late), block.frame_time_us >= worked_until_us), counts
+
+
+def _finite(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) whether all of (N, D) numbers are; column by column, which is faster than along short rows."""
+    return reduce(np.logical_and, np.isfinite(values).T)
 
 
 def select(block: Tick, rows: NDArray[np.bool_], frames: NDArray[np.bool_]) -> Tick:
@@ -199,7 +205,9 @@ def canonical(block: Tick) -> tuple[Tick, int]:
     Where two rows differ but claim the same place, their contents decide, never their arrival: one with an
     embedding wins, then the smaller numbers.
     """
-    order = np.lexsort((block.local_id, block.camera, block.time_us))
+    order = np.argsort(block.time_us, kind="stable")
+    if not _is_in_order(block, order):
+        order = np.lexsort((block.local_id, block.camera, block.time_us))
     if (_repeats(block, order)).any():
         quality = np.full(len(block), -1.0, np.float32)
         np.maximum.at(quality, block.embedding_row, block.embedding_quality)
@@ -217,7 +225,7 @@ def canonical(block: Tick) -> tuple[Tick, int]:
     frame_time, frame_camera = block.frame_time_us[by_time], block.frame_camera[by_time]
     first = np.ones(len(by_time), np.bool_)
     first[1:] = (np.diff(frame_time) != 0) | (np.diff(frame_camera) != 0)
-    columns: dict[str, Any] = {name: getattr(block, name)[order] for name in _ROW_COLUMNS}
+    columns: dict[str, Any] = {name: np.take(getattr(block, name), order, axis=0) for name in _ROW_COLUMNS}
     ordered = replace(
         block,
         **columns,
@@ -228,6 +236,20 @@ def canonical(block: Tick) -> tuple[Tick, int]:
         frame_camera=frame_camera[first],
     )
     return ordered, int(repeated.sum())
+
+
+def distinct(ascending: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each value of (N,) ascending ones once."""
+    new = np.ones(len(ascending), np.bool_)
+    new[1:] = ascending[1:] != ascending[:-1]
+    return ascending[new]
+
+
+def _is_in_order(block: Tick, order: NDArray[np.intp]) -> bool:
+    """Whether rows in order of time are in order of camera and local id too, as they come where cameras take turns."""
+    time_us, camera, local_id = (column[order] for column in (block.time_us, block.camera, block.local_id))
+    behind = (camera[1:] < camera[:-1]) | ((camera[1:] == camera[:-1]) & (local_id[1:] < local_id[:-1]))
+    return not bool((behind & (time_us[1:] == time_us[:-1])).any())
 
 
 def _repeats(block: Tick, order: NDArray[np.intp]) -> NDArray[np.bool_]:
