@@ -23,6 +23,30 @@ _RULE, _PERSON, _VIEW, _NEAR = (array_of(kind) for kind in (RULES, PERSON, VIEW,
 
 
 @part
+def _insert(ordered: Any, new: Any) -> None:
+    """Into a list in its order. Few are sorted here, and numba's own sorting takes seconds to compile."""
+    ordered.append(new)
+    at = len(ordered) - 1
+    while at > 0 and ordered[at - 1] > new:
+        ordered[at] = ordered[at - 1]
+        at -= 1
+    ordered[at] = new
+
+
+@part
+def _by_person(own: Any, views: Any) -> Any:
+    """Sights in order of their people; those of one person stay in their order."""
+    order = np.empty(len(own), np.int64)
+    for sight in range(len(own)):
+        at = sight
+        while at > 0 and views[own[order[at - 1]]].person > views[own[sight]].person:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = sight
+    return order
+
+
+@part
 def _sights_of(begin: int, first: Any, time_us: Any, points: Any, n: int) -> Any:
     """Times of the first and last row, and mean places, of the n sights of a tick."""
     times_us, means_m = np.empty((n, 2), np.int64), np.empty((n, 2))
@@ -34,14 +58,6 @@ def _sights_of(begin: int, first: Any, time_us: Any, points: Any, n: int) -> Any
             x_m, y_m = x_m + points[row, 0], y_m + points[row, 1]
         means_m[sight, 0], means_m[sight, 1] = x_m / (stop - start), y_m / (stop - start)
     return times_us, means_m
-
-
-@part
-def _person_of(own: Any, views: Any) -> Any:
-    found = np.empty(len(own), np.int64)
-    for sight in range(len(own)):
-        found[sight] = views[own[sight]].person
-    return found
 
 
 @part
@@ -72,7 +88,6 @@ def _go_on(own: Any, views: Any, people: Any, counts: Any, rule: Any) -> None:
     for sight in range(len(own)):
         if views[own[sight]].person == NOBODY:
             _add_lost_near(own[sight], own, watched, views, people, counts, rule, lost)
-    lost.sort()
     for _, person, view in lost:
         if views[view].person == NOBODY and watched[person] != _TAKEN:
             watched[person] = _TAKEN
@@ -107,7 +122,7 @@ def _add_lost_near(
             found.append((away_m, person, new))
     for pair in found:
         if nearest_m == rule.near_m or pair[0] < nearest_m:
-            lost.append(pair)
+            _insert(lost, pair)
 
 
 @part
@@ -149,8 +164,7 @@ def _part(own: Any, views: Any, people: Any, counts: Any, rule: Any) -> bool:
                 eldest = view
         for view in own[begin:at]:
             if view != eldest and _walks_away(views[view], views[eldest], rule):
-                away.append((views[view].first_us, view))
-        away.sort()
+                _insert(away, (views[view].first_us, view))
         for _, view in away:
             _begin(view, views, people, counts)
         begin = at
@@ -258,8 +272,7 @@ def _ripe(in_sight: Any, people: Any, near: Any, rule: Any) -> Any:
         shown[person] = True
     for pair in near:
         if shown[pair.younger] and people[pair.younger].last_us - pair.since_us >= rule.together_us:
-            ripe.append((pair.sum_m / pair.ticks, pair.elder, pair.younger))
-    ripe.sort()
+            _insert(ripe, (pair.sum_m / pair.ticks, pair.elder, pair.younger))
     found = [(0, 0) for _ in range(0)]
     for _, elder, younger in ripe:
         if not touched[elder] and not touched[younger]:
@@ -354,9 +367,9 @@ def follow(
             for sight in range(len(own)):
                 if views[own[sight]].person == NOBODY:
                     _begin(own[sight], views, people, counts)
-        by_person = np.argsort(_person_of(own, views), kind="mergesort")
+        by_person = _by_person(own, views)
         if _part(own[by_person], views, people, counts, rule):
-            by_person = np.argsort(_person_of(own, views), kind="mergesort")
+            by_person = _by_person(own, views)
         known = people[: counts[0]]
         in_sight, begin = _place(own[by_person], views, known)
         near = _compare(in_sight, views, known, near, rule)

@@ -161,12 +161,13 @@ def _border_share(edges: Any, corners: int, from_x: float, from_y: float, to_x: 
         share = (offset_x * edge_y - offset_y * edge_x) / parallel
         on_edge = (offset_x * way_y - offset_y * way_x) / parallel
         if 0 <= share <= 1 and -1e-9 <= on_edge <= 1 + 1e-9:
-            found[n] = share
+            at = n
+            while at > 0 and found[at - 1] > share:
+                found[at] = found[at - 1]
+                at -= 1
+            found[at] = share
             n += 1
-    if n == 0:
-        return 0.5
-    ordered = np.sort(found[:n])
-    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2)
+    return float((found[(n - 1) // 2] + found[n // 2]) / 2) if n else 0.5
 
 
 @compiled(
