@@ -40,9 +40,14 @@ class FloorRows:
 
 
 class FloorOperators:
-    """Follows people once for all that is counted on the floor; idle where nothing is."""
+    """Follows people once for all that is counted on the floor; idle where nothing is.
+
+    levels: of each tick of the last update that was to note them, people who wait in each lane, and how long the
+    longest of them has waited, in seconds.
+    """
 
     def __init__(self, settings: FloorSettings) -> None:
+        self.levels: list[tuple[dict[str, int], dict[str, float]]] = []
         self._active = bool(settings.lanes) or settings.heat is not None
         self._people = FloorFollower(settings.follow)
         self._queues = QueueTracker(settings.lanes)
@@ -52,9 +57,13 @@ class FloorOperators:
         self._heat = None if settings.heat is None else HeatMeter(settings.heat)
         self._names = lane_ids, None if settings.heat is None else settings.heat.cell_m
 
-    def update(self, ticks: Ticks, on_floor: Sights, camera_ids: Sequence[str]) -> FloorRows:
-        """Work some ticks; `camera_ids` are the sorted names that keys point into."""
+    def update(
+        self, ticks: Ticks, on_floor: Sights, camera_ids: Sequence[str], *, with_levels: bool = False
+    ) -> FloorRows:
+        """Work some ticks; `camera_ids` are the sorted names that keys point into. with_levels: note in `levels` what
+        holds at the end of each tick."""
         rows = FloorRows()
+        self.levels = []
         if not self._active:
             return rows
         people = self._people.update(on_floor)
@@ -66,6 +75,8 @@ class FloorOperators:
             rows.queue_metrics.extend(
                 self._minutes.update(minutes[tick], last_us.get(tick), visits, lambda: self._queues.members, now_us)
             )
+            if with_levels:
+                self.levels.append((self.waiting(), self.waits_s(now_us)))
         rows.heat.extend([] if self._heat is None else self._heat.update(people))
         return rows
 

@@ -57,13 +57,14 @@ class OccupancyMeter:
     """Writes one row per minute in which any frame was analysed, 10 s of event time after its end.
 
     A crossing that becomes final later than that (somebody stood on the line for long) counts from the next row
-    on. Turn-backs do not count.
+    on. Turn-backs do not count. levels: people inside at the end of each tick of the last update.
     """
 
     settings: OccupancySettings
     entries: int = 0
     exits: int = 0
     correction: int = 0
+    levels: list[int] = field(default_factory=list)
     _day_end_us: int | None = None
     _reset_us: int | None = None
     _minutes: dict[int, _Minute] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class OccupancyMeter:
     ) -> list[OccupancyRow]:
         """Take in ticks and the crossings that became final in each; give out settled minutes."""
         rows: list[OccupancyRow] = []
+        self.levels = []
         looks = [self._looks(ticks, camera_ids.index(camera_id)) for camera_id in self.settings.inside_cameras]
         minutes = ticks.frame_minutes()
         for tick, end_us in enumerate(ticks.end_us.tolist()):
@@ -105,6 +107,7 @@ class OccupancyMeter:
             for camera, last_us, people in (seen[tick] for seen in looks if tick in seen):
                 self._minute(minute_of(last_us)).seen[camera] = (last_us, people)
             rows += self._write(end_us - _SETTLE_US)
+            self.levels.append(self.current()[2])
         return rows
 
     def wake_us(self) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,8 +104,7 @@ class SiteOperators:
         settings = alerts or AlertSettings()
         self._alerts = AlertEngine(settings.rules, settings.hours)
         self._alerts.adopt(settings.open_alerts)
-        # Alert rules must look at every tick.
-        self._at_once = 1 if settings.rules else ticks_at_once
+        self._at_once = ticks_at_once
         self._cameras = CameraReadings(cameras, settings.analysis_fps)
 
     @property
@@ -202,16 +200,18 @@ class SiteOperators:
         names = self._buffer.camera_ids
         of_lines = [line.update(ticks, names.index(line.settings.camera_id)) for line in self._lines]
         crossings = [[c for line in of_lines for c in line[tick]] for tick in range(len(ticks))]
-        on_floor = floor_sights(ticks)
-        rows.zone_visits.extend(self._zones.update(ticks, on_floor, names))
+        on_floor, watched = floor_sights(ticks), bool(self._alerts.rules)
+        rows.zone_visits.extend(self._zones.update(ticks, on_floor, names, with_levels=watched))
         rows.line_crossings.extend(c for tick in crossings for c in tick)
         rows.occupancy.extend(self._occupancy.update(ticks, crossings, names))
         rows.occupancy_corrections.extend(self._occupancy.take_corrections())
-        rows.extend(self._floor.update(ticks, on_floor, names))
+        rows.extend(self._floor.update(ticks, on_floor, names, with_levels=watched))
         self._see(ticks.data)
-        if self._alerts.rules:
-            events = _events([c for tick in crossings for c in tick])
-            rows.alerts.extend(self._alerts.update(ticks.data.end_us, self._readings(ticks.data), events))
+        if watched:
+            cameras = self._cameras.update(ticks, names, self._buffer.is_over)
+            for tick, (end_us, of_cameras) in enumerate(zip(ticks.end_us.tolist(), cameras, strict=True)):
+                readings = [*self._readings(tick, end_us), *of_cameras]
+                rows.alerts.extend(self._alerts.update(end_us, readings, _events(crossings[tick])))
 
     def _see(self, data: Tick) -> None:
         horizon_us = data.end_us - _SEEN_FOR_US
@@ -220,24 +220,21 @@ class SiteOperators:
         self._last_seen_us.update(zip(keys.tolist(), data.time_us[recent].tolist(), strict=True))
         self._last_seen_us = {key: time_us for key, time_us in self._last_seen_us.items() if time_us >= horizon_us}
 
-    def _readings(self, tick: Tick) -> list[Reading]:
+    def _readings(self, tick: int, end_us: int) -> list[Reading]:
         """What alert rules can be about, as of the tick's end: an operator with a new metric adds its readings here."""
-        readings = [Reading("occupancy", "", self._occupancy.current()[2])]
+        readings = [Reading("occupancy", "", self._occupancy.levels[tick])]
         for line in self._lines:
             line_id = line.settings.line_id
             readings += [Reading("entries", line_id, 0.0), Reading("exits", line_id, 0.0)]
-        open_since_us = self._zones.open_since_us()
-        for zone_id, present in self._zones.present().items():
-            since_us = open_since_us[zone_id]
-            dwell_s = 0.0 if since_us is None else (tick.end_us - since_us) / US_PER_S
+        for zone_id, (present, since_us) in self._zones.levels(tick).items():
+            dwell_s = 0.0 if since_us is None else (end_us - since_us) / US_PER_S
             readings.append(Reading("zone_occupancy", zone_id, present))
             readings.append(Reading("dwell_s", zone_id, dwell_s, grows=since_us is not None))
-        waiting = self._floor.waiting()
+        waiting, waits_s = self._floor.levels[tick] if self._floor.levels else ({}, {})
         readings += [Reading("queue_length", lane_id, length) for lane_id, length in waiting.items()]
-        for lane_id, wait_s in self._floor.waits_s(tick.end_us).items():
+        for lane_id, wait_s in waits_s.items():
             readings.append(Reading("wait_s", lane_id, wait_s, grows=waiting[lane_id] > 0))
-        is_over = partial(self._buffer.is_over, time_us=tick.end_us)
-        return [*readings, *self._cameras.update(tick, self._buffer.camera_ids, is_over)]
+        return readings
 
     def _wake_us(self) -> int | None:
         wakes = [self._occupancy.wake_us(), self._floor.wake_us(), self._zones.wake_us()]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from retail_ray.analytics.compiled import INTS, POINTS, array_of, compiled, part
 
 NEVER_US: Final = -(2**62)
+FOREVER_US: Final = 2**62
 _MAX_SPEED_M_S = 3.0
 _JUMP_SLACK_M = 1.0
 
@@ -141,6 +142,21 @@ def _work_unseen(guests: Any, rules: Any, end_us: Any, tick_us: int, ended: list
 
 
 @part
+def _note_levels(guests: Any, rules: Any, end_us: Any, noted: int, until: int, levels: Any) -> int:
+    """Of ticks from `noted` to `until`, behind which nobody has been worked; the latter."""
+    for tick in range(noted, min(until, levels.shape[1])):
+        levels[0, tick], levels[1, tick] = 0, FOREVER_US
+        for who in range(len(guests)):
+            for zone in range(len(rules)):
+                guest = guests[who, zone]
+                unseen_us = end_us[tick] - guest.time_us
+                if guest.known and guest.enter_us != NEVER_US and unseen_us <= rules[zone].max_gap_us:
+                    levels[0, tick, zone] += 1
+                    levels[1, tick, zone] = min(levels[1, tick, zone], guest.enter_us)
+    return max(noted, until)
+
+
+@part
 def _unseen_tick(guest: Any, rules: Any, first_end_us: int, tick_us: int) -> int:
     """Number of the first tick that ends too late for the guest to be waited for any longer."""
     return int(max(0, (guest.time_us + rules.max_gap_us - first_end_us) // tick_us + 1))
@@ -172,7 +188,7 @@ def _border_share(edges: Any, corners: int, from_x: float, from_y: float, to_x: 
 
 @compiled(
     INTS, INTS, POINTS, INTS, array_of(types.boolean, 2), array_of(GUEST, 2), array_of(SEEN), array_of(RULES),
-    array_of(types.float64, 3), INTS, types.int64,
+    array_of(types.float64, 3), INTS, types.int64, array_of(types.int64, 3),
 )  # fmt: skip
 def work(
     first: NDArray[np.int64],
@@ -186,17 +202,20 @@ def work(
     edges: NDArray[np.float64],
     end_us: NDArray[np.int64],
     tick_us: int,
+    levels: NDArray[np.int64],
 ) -> list[Stay]:
     """Work sights in their order; the stays that ended, in no order.
 
     place: (G,) tracklet of each sight. inside: (N, Z) whether each row is in each zone. guests: (K, Z), seen: (K,) of
     K tracklets, changed in place. edges: (Z, E, 4) x, y and direction. end_us: (T,) of the ticks.
+    levels: (2, T, Z), filled with open stays and the time at which the oldest began, or without any tick.
     """
     ended = [(0, 0, 0, 0, 0, 0, 0, 0) for _ in range(0)]
-    first_end_us = end_us[0]
+    first_end_us, noted = end_us[0], 0
     for sight in range(len(place)):
         who, begin, stop = place[sight], first[sight], first[sight + 1]
         tick = (time_us[begin] - first_end_us) // tick_us + 1
+        noted = _note_levels(guests, rules, end_us, noted, tick, levels)
         for zone in range(len(rules)):
             guest = guests[who, zone]
             if not guest.known:
@@ -218,6 +237,7 @@ def work(
             guest.known = guest.inside or guest.enter_us != NEVER_US
         seen[who].time_us = time_us[stop - 1]
         seen[who].x, seen[who].y = points[stop - 1, 0], points[stop - 1, 1]
+    _note_levels(guests, rules, end_us, noted, len(end_us), levels)
     _work_unseen(guests, rules, end_us, tick_us, ended)
     return ended
 

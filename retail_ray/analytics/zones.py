@@ -5,7 +5,7 @@ Debouncing decides whether somebody entered or left, never when (RETAIL: zone_vi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,16 @@ class Zones:
             for camera_id in sorted({zone.camera_id for zone in zones}, key=lambda name: (name is not None, name))
         ]
 
-    def update(self, ticks: Ticks, on_floor: Sights, camera_ids: Sequence[str]) -> list[ZoneVisit]:
-        """Stays that ended, by tick, then zone; `camera_ids` are the sorted names that keys point into."""
+    def update(
+        self, ticks: Ticks, on_floor: Sights, camera_ids: Sequence[str], *, with_levels: bool = False
+    ) -> list[ZoneVisit]:
+        """Stays that ended, by tick, then zone; `camera_ids` are the sorted names that keys point into. with_levels:
+        note for `levels` what holds at the end of each tick."""
         ended: list[tuple[int, ZoneVisit]] = []
         for plane in self._planes:
             of_camera = plane.camera_id is not None
             sights = pixel_sights(ticks, camera_ids.index(plane.camera_id)) if of_camera else on_floor
-            ended += plane.update(sights, camera_ids)
+            ended += plane.update(sights, camera_ids, len(ticks) if with_levels else 0)
         return [visit for _, visit in sorted(ended, key=_order)]
 
     def wake_us(self) -> int | None:
@@ -81,9 +84,10 @@ class Zones:
         found = {zone_id: n for plane in self._planes for zone_id, n in plane.present().items()}
         return {zone_id: found[zone_id] for zone_id in self.zone_ids}
 
-    def open_since_us(self) -> dict[str, int | None]:
-        """When the oldest open stay of each zone began; None where there is none."""
-        return {zone_id: since_us for plane in self._planes for zone_id, since_us in plane.open_since_us().items()}
+    def levels(self, tick: int) -> dict[str, tuple[int, int | None]]:
+        """Of each zone, at the end of a tick of the last update: open stays, and when the oldest of them began."""
+        found = {zone_id: level for plane in self._planes for zone_id, level in plane.levels(tick)}
+        return {zone_id: found[zone_id] for zone_id in self.zone_ids}
 
     def state(self) -> Any:
         return [plane.state() for plane in self._planes]
@@ -111,14 +115,16 @@ class _Plane:
         self._key = np.zeros(0, np.int64)
         self._guests = np.zeros((0, len(self._zones)), GUEST)
         self._seen = np.zeros(0, SEEN)
+        self._levels = np.zeros((2, 0, len(self._zones)), np.int64)
 
-    def update(self, sights: Sights, camera_ids: Sequence[str]) -> list[tuple[int, ZoneVisit]]:
-        """Stays that ended, each with the number of its tick."""
+    def update(self, sights: Sights, camera_ids: Sequence[str], levels: int) -> list[tuple[int, ZoneVisit]]:
+        """Stays that ended, each with the number of its tick; levels: of how many ticks to note them."""
         self._make_room(sights.key)
+        self._levels = np.empty((2, levels, len(self._zones)), np.int64)
         ended = work(
             sights.first, np.searchsorted(self._key, sights.key), sights.points, sights.time_us,
             self._polygons.inside(sights.points), self._guests, self._seen, self._rules, self._edges, sights.end_us,
-            sights.tick_us,
+            sights.tick_us, self._levels,
         )  # fmt: skip
         found = [(stay[0], self._visit(stay, camera_ids)) for stay in ended]
         longest_us = self._rules["max_gap_us"].max()
@@ -137,12 +143,9 @@ class _Plane:
     def present(self) -> dict[str, int]:
         return dict(zip(self._names, self._has_entered.sum(axis=0).tolist(), strict=True))
 
-    def open_since_us(self) -> dict[str, int | None]:
-        columns = zip(self._names, self._has_entered.T.tolist(), self._guests["enter_us"].T.tolist(), strict=True)
-        return {
-            zone_id: min((at_us for at_us, has in zip(enter_us, entered, strict=True) if has), default=None)
-            for zone_id, entered, enter_us in columns
-        }
+    def levels(self, tick: int) -> Iterator[tuple[str, tuple[int, int | None]]]:
+        for zone_id, present, since_us in zip(self._names, *self._levels[:, tick].tolist(), strict=True):
+            yield zone_id, (present, since_us if present else None)
 
     def state(self) -> Any:
         """As of now, in order of the keys."""

@@ -130,10 +130,10 @@ def test_ticks_worked_together_give_what_they_give_one_by_one(seed: int, shuffle
     """Rows, and the state at a stop on the way, whatever the number of ticks and however the stream is cut."""
     seen, rng = wander(seed), np.random.default_rng(shuffle)
 
-    def quiet(ticks_at_once: int) -> SiteOperators:
-        return SiteOperators(LINES, ZONES, DAY, CAMERAS, ticks_at_once=ticks_at_once)
+    def at_once_of(ticks: int) -> SiteOperators:
+        return SiteOperators(LINES, ZONES, DAY, CAMERAS, alerts=ALERTS, ticks_at_once=ticks)
 
-    one_by_one, together = quiet(1), quiet(at_once)
+    one_by_one, together = at_once_of(1), at_once_of(at_once)
     stop_us = int(rng.integers(1, END_US))
     rows = []
     for operators, cuts in ((one_by_one, 20), (together, 1)):
