@@ -69,7 +69,7 @@ class DayTask:
 class DayResult:
     """floor_m: smallest and largest x and y of all floor points, None without any. frames: processed, expected.
 
-    tables: what was counted, with the number of rows. wall_s: how long it took.
+    tables: what was counted, with the number of rows. wall_s, cpu_s: how long it took, and how much work it was.
     """
 
     run_id: str
@@ -81,11 +81,12 @@ class DayResult:
     floor_m: tuple[float, float, float, float] | None
     notes: tuple[str, ...]
     wall_s: float
+    cpu_s: float
 
 
 def count_day(task: DayTask) -> DayResult:
     """Replay, derive journeys, compare, and write where asked. LakeError names a damaged file."""
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     replay = Replay(task)
     tables = replay.tables()
     if task.write:
@@ -96,8 +97,8 @@ def count_day(task: DayTask) -> DayResult:
         old.add(task.stored.records(table, [task.date], task.old_version))
     frames = replay.frames()
     rows = {table: len(records) for table, records in tables.items()}
-    wall_s = time.monotonic() - began
-    return DayResult(task.run.run_id, task.date, old, new, frames, rows, replay.floor_m, tuple(replay.notes), wall_s)
+    times_s = time.monotonic() - began, time.process_time() - worked
+    return DayResult(task.run.run_id, task.date, old, new, frames, rows, replay.floor_m, tuple(replay.notes), *times_s)
 
 
 class Replay:
