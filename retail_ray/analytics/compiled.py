@@ -13,7 +13,7 @@ Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
 def compiled(*arguments: Any) -> Callable[[Compiled], Compiled]:
     """Machine code for arguments of these types, made when the module is imported, never while a stream waits; kept
-    on disk where that can be. What the function calls must lie in its module: the kept code is that of one file."""
+    on disk where that can be, until the function's file changes: what it calls must lie in that file too."""
 
     def compile_it(function: Compiled) -> Compiled:
         try:
