@@ -1,17 +1,18 @@
-"""Areas and ways asked about the people of one tick: compiled loops, because numpy's calls cost more than its work."""
+"""Areas and ways asked about many people at once: compiled loops, because numpy's calls cost more than its work."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
+from numba import types
 from numpy.typing import NDArray
 
+from retail_ray.analytics.compiled import INTS, POINTS, array_of, compiled
+
 Floats = NDArray[np.float64]
-Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+_SHAPES = array_of(types.float64, 3)
 
 
 class Polygons:
@@ -44,26 +45,7 @@ class Ways:
         return _along_and_aside(self._points, self._steps, points)
 
 
-def near_pairs(x_m: Floats, y_m: Floats, near_m: float) -> list[tuple[int, int, float]]:
-    """Of N points, pairs (row, later row, distance) that are at most `near_m` apart, in order."""
-    row, column, away_m = _near_pairs(x_m, y_m, near_m)
-    return list(zip(row.tolist(), column.tolist(), away_m.tolist(), strict=True))
-
-
-def _compiled(signature: str) -> Callable[[Compiled], Compiled]:
-    """Machine code when the module is imported, never while a stream waits; kept on disk where that can be."""
-
-    def compile_it(function: Compiled) -> Compiled:
-        try:
-            return cast("Compiled", njit(signature, cache=True, nogil=True)(function))
-        except RuntimeError:
-            # Neither this package's folder nor a cache folder of the user can be written: seconds more at every start.
-            return cast("Compiled", njit(signature, nogil=True)(function))
-
-    return compile_it
-
-
-@_compiled("boolean[:, ::1](float64[:, :, ::1], float64[:, :])")
+@compiled(_SHAPES, POINTS)
 def _inside(corners: Floats, points: Floats) -> NDArray[np.bool_]:
     many, edges = corners.shape[0], corners.shape[1]
     found = np.zeros((len(points), many), np.bool_)
@@ -85,7 +67,7 @@ def _inside(corners: Floats, points: Floats) -> NDArray[np.bool_]:
     return found
 
 
-@_compiled("UniTuple(float64[:, ::1], 2)(float64[:, :, ::1], int64[::1], float64[:, :])")
+@compiled(_SHAPES, INTS, POINTS)
 def _along_and_aside(ways: Floats, steps: NDArray[np.int64], points: Floats) -> tuple[Floats, Floats]:
     shape = (len(points), len(ways))
     along_m, aside_m = np.empty(shape), np.empty(shape)
@@ -104,16 +86,3 @@ def _along_and_aside(ways: Floats, steps: NDArray[np.int64], points: Floats) -> 
                 before_m += long_m
             along_m[row, place], aside_m[row, place] = at_m, nearest_m
     return along_m, aside_m
-
-
-@_compiled("Tuple((int64[::1], int64[::1], float64[::1]))(float64[::1], float64[::1], float64)")
-def _near_pairs(x_m: Floats, y_m: Floats, near_m: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    n, found = len(x_m), 0
-    rows, columns, away_m = np.empty(n * n, np.int64), np.empty(n * n, np.int64), np.empty(n * n)
-    for row in range(n):
-        for column in range(row + 1, n):
-            apart_m = math.hypot(x_m[row] - x_m[column], y_m[row] - y_m[column])
-            if apart_m <= near_m:
-                rows[found], columns[found], away_m[found] = row, column, apart_m
-                found += 1
-    return rows[:found], columns[:found], away_m[:found]

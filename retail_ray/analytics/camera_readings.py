@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from retail_ray.analytics.alerts import Reading
-from retail_ray.core.event_time import CameraView, Tick
+from retail_ray.core.event_time import CameraView
+from retail_ray.core.ticks import Ticks
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, minute_of
 
 
@@ -23,19 +24,20 @@ class CameraReadings:
     _frames: dict[tuple[str, int], int] = field(default_factory=dict)
     _minute_us: int | None = None
 
-    def update(self, tick: Tick, names: Sequence[str], is_over: Callable[[str], bool]) -> list[Reading]:
-        """`names` are the sorted cameras that `tick.frame_camera` points into."""
-        for index, name in enumerate(names):
-            times_us = tick.frame_time_us[tick.frame_camera == index]
-            if len(times_us):
-                self._last_us[name] = int(times_us[-1])
-                minutes, frames = np.unique(times_us - times_us % US_PER_MINUTE, return_counts=True)
-                for minute_us, count in zip(minutes.tolist(), frames.tolist(), strict=True):
-                    self._frames[name, minute_us] = self._frames.get((name, minute_us), 0) + count
-        working = [camera for camera in self.cameras if not is_over(camera.camera_id)]
-        silent = [self._silence(camera, tick.end_us) for camera in working]
-        over = [Reading("camera_silent_s", c.camera_id, 0.0) for c in self.cameras if c not in working]
-        return [*silent, *over, *self._coverage(working, minute_of(tick.end_us))]
+    def update(
+        self, ticks: Ticks, names: Sequence[str], is_over: Callable[[str, int], bool]
+    ) -> Iterator[list[Reading]]:
+        """As of the end of each tick; exhaust it. `names` are the sorted cameras that frames point into."""
+        frames = self._by_tick(ticks, names)
+        for tick, end_us in enumerate(ticks.end_us.tolist()):
+            for name, minute_us, last_us, count in frames[tick]:
+                self._last_us[name] = last_us
+                self._frames[name, minute_us] = self._frames.get((name, minute_us), 0) + count
+            over = {camera.camera_id for camera in self.cameras if is_over(camera.camera_id, end_us)}
+            working = [camera for camera in self.cameras if camera.camera_id not in over]
+            silent = [self._silence(camera, end_us) for camera in working]
+            silent += [Reading("camera_silent_s", c.camera_id, 0.0) for c in self.cameras if c.camera_id in over]
+            yield [*silent, *self._coverage(working, minute_of(end_us))]
 
     def wake_us(self) -> int | None:
         """The end of the minute that is next to be told."""
@@ -48,6 +50,20 @@ class CameraReadings:
         self._minute_us, last_us, frames = state
         self._last_us = dict(last_us)
         self._frames = {(name, minute_us): n for name, minute_us, n in frames}
+
+    def _by_tick(self, ticks: Ticks, names: Sequence[str]) -> list[list[tuple[str, int, int, int]]]:
+        """(camera, minute, time of its last frame in it, how many frames) of each tick, a camera's minutes in order."""
+        found: list[list[tuple[str, int, int, int]]] = [[] for _ in range(len(ticks))]
+        for index, name in enumerate(names):
+            times_us = ticks.data.frame_time_us[ticks.data.frame_camera == index]
+            tick, minute_us = ticks.number(times_us), times_us - times_us % US_PER_MINUTE
+            ends = np.append((np.diff(tick) != 0) | (np.diff(minute_us) != 0), np.ones(min(1, len(times_us)), np.bool_))
+            last = np.flatnonzero(ends)
+            counts = np.diff(last, prepend=-1).tolist()
+            columns = tick[last].tolist(), minute_us[last].tolist(), times_us[last].tolist(), counts
+            for number, minute, last_us, count in zip(*columns, strict=True):
+                found[number].append((name, minute, last_us, count))
+        return found
 
     def _silence(self, camera: CameraView, now_us: int) -> Reading:
         since_us = self._last_us.get(camera.camera_id, camera.start_us)

@@ -13,8 +13,8 @@ from retail_ray.analytics.queue_minutes import QueueMinutes
 from retail_ray.analytics.queues import QueueTracker
 from retail_ray.analytics.sights import Sights
 from retail_ray.core.errors import DataError
-from retail_ray.core.event_time import Tick
 from retail_ray.core.retail_records import HeatCell, QueueMinute, QueueVisit
+from retail_ray.core.ticks import Ticks
 from retail_ray.core.time import US_PER_S
 
 
@@ -40,9 +40,14 @@ class FloorRows:
 
 
 class FloorOperators:
-    """Follows people once for all that is counted on the floor; idle where nothing is."""
+    """Follows people once for all that is counted on the floor; idle where nothing is.
+
+    levels: of each tick of the last update that was to note them, people who wait in each lane, and how long the
+    longest of them has waited, in seconds.
+    """
 
     def __init__(self, settings: FloorSettings) -> None:
+        self.levels: list[tuple[dict[str, int], dict[str, float]]] = []
         self._active = bool(settings.lanes) or settings.heat is not None
         self._people = FloorFollower(settings.follow)
         self._queues = QueueTracker(settings.lanes)
@@ -52,15 +57,28 @@ class FloorOperators:
         self._heat = None if settings.heat is None else HeatMeter(settings.heat)
         self._names = lane_ids, None if settings.heat is None else settings.heat.cell_m
 
-    def update(self, tick: Tick, on_floor: Sights, camera_ids: Sequence[str]) -> FloorRows:
-        """Work one tick; `camera_ids` are the sorted names that `tick.camera` points into."""
+    def update(
+        self, ticks: Ticks, on_floor: Sights, camera_ids: Sequence[str], *, with_levels: bool = False
+    ) -> FloorRows:
+        """Work some ticks; `camera_ids` are the sorted names that keys point into. with_levels: note in `levels` what
+        holds at the end of each tick."""
+        rows = FloorRows()
+        self.levels = []
         if not self._active:
-            return FloorRows()
+            return rows
         people = self._people.update(on_floor)
-        visits = self._queues.update(people, camera_ids, tick.end_us)
-        minutes = self._minutes.update(tick.frame_time_us.tolist(), visits, self._queues.members, tick.end_us)
-        heat = [] if self._heat is None else self._heat.update(people, tick.end_us)
-        return FloorRows(visits, minutes, heat)
+        minutes, frames_us = ticks.frame_minutes(), ticks.data.frame_time_us
+        last_us = dict(zip(ticks.number(frames_us).tolist(), frames_us.tolist(), strict=True))
+        for tick, visits in enumerate(self._queues.update(people, camera_ids)):
+            now_us = int(people.end_us[tick])
+            rows.queue_visits.extend(visits)
+            rows.queue_metrics.extend(
+                self._minutes.update(minutes[tick], last_us.get(tick), visits, lambda: self._queues.members, now_us)
+            )
+            if with_levels:
+                self.levels.append((self.waiting(), self.waits_s(now_us)))
+        rows.heat.extend([] if self._heat is None else self._heat.update(people))
+        return rows
 
     def wake_us(self) -> int | None:
         """When something becomes final without anybody being seen."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from retail_ray.analytics.floor_people import FloorTick
+import numpy as np
+from numpy.typing import NDArray
+
+from retail_ray.analytics.floor_people import FloorTicks
+from retail_ray.analytics.heat_steps import NOBODY, WALKER, steps
 from retail_ray.core.errors import ConfigError
 from retail_ray.core.retail_records import HeatCell
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, from_us
 
-_SEEN_STEP_US = US_PER_S
-_STOOD_M = 1.0
+_HOUR_US: Final = 60 * US_PER_MINUTE
 Square = tuple[int, int]
 """Column and row of a square: its lower corner is at (column, row) x cell_m."""
 
@@ -34,122 +38,129 @@ class HeatSettings:
             raise ConfigError(f"heat: cell_m is {self.cell_m} and must be positive, its gaps must not be negative")
 
 
-@dataclass(slots=True)
-class _Walker:
-    """Where a person was last; squares: those that count them in this hour already."""
-
-    time_us: int
-    x_m: float
-    y_m: float
-    hour_us: int
-    squares: set[Square]
-
-
-@dataclass(slots=True)
 class HeatMeter:
-    """Counts one hour at a time; its rows come out when nobody's gap can reach back into it."""
+    """Counts one hour at a time; its rows come out when nobody's gap can reach back into it.
 
-    settings: HeatSettings
-    _walkers: dict[int, _Walker] = field(default_factory=dict)
-    _hours: dict[int, dict[Square, tuple[int, int]]] = field(default_factory=dict)
-    _hour: tuple[int, int] = (0, 0)
+    _person, _walkers: people's numbers in order, and where each was last. _been: squares that count a walker in an hour
+    already, by (walker, hour). _hours: (microseconds of presence, people) of each square, by hour.
+    """
 
-    def update(self, people: FloorTick, now_us: int) -> list[HeatCell]:
-        """Take in the people of one tick; give out the hours that are final."""
-        for gone, stays in people.merged:
-            walker = self._walkers.pop(gone, None)
-            if walker is not None:
-                self._walkers.setdefault(stays, walker)
-        for gone in people.gone:
-            self._walkers.pop(gone, None)
-        for sample in people.samples:
-            if sample.alone:
-                self._step(sample.person, sample.time_us, sample.x_m, sample.y_m)
-        return self._write(now_us - self._settles_after_us)
+    def __init__(self, settings: HeatSettings) -> None:
+        self.settings = settings
+        self._person, self._walkers = np.zeros(0, np.int64), np.zeros(0, WALKER)
+        self._next = 0
+        self._been: dict[tuple[int, int], set[Square]] = {}
+        self._hours: dict[int, dict[Square, tuple[int, int]]] = {}
+
+    def update(self, people: FloorTicks) -> list[HeatCell]:
+        """Take in the people of some ticks; give out the hours that are final."""
+        self._spend(self._steps(people))
+        self._forget([person for gone in people.gone for person in gone])
+        return self._write(int(people.end_us[-1]) - self._settles_after_us)
 
     def wake_us(self) -> int | None:
         """When the oldest open hour is final."""
         oldest_us = min(self._hours, default=None)
-        return None if oldest_us is None else self._hour_end_us(oldest_us) + self._settles_after_us
+        return None if oldest_us is None else oldest_us + _HOUR_US + self._settles_after_us
 
     def finish(self) -> list[HeatCell]:
         """The data ends: every open hour is written."""
         return self._write(None)
 
     def state(self) -> Any:
-        walkers = [
-            (person, w.time_us, w.x_m, w.y_m, w.hour_us, sorted(w.squares)) for person, w in self._walkers.items()
-        ]
-        return walkers, [(hour_us, sorted(cells.items())) for hour_us, cells in sorted(self._hours.items())]
+        been = [(key, sorted(squares)) for key, squares in sorted(self._been.items())]
+        hours = [(hour_us, sorted(cells.items())) for hour_us, cells in sorted(self._hours.items())]
+        return self._person.tolist(), self._walkers.tolist(), self._next, been, hours
 
     def restore(self, state: Any) -> None:
-        walkers, hours = state
-        self._walkers = {
-            person: _Walker(time_us, x_m, y_m, hour_us, set(squares))
-            for person, time_us, x_m, y_m, hour_us, squares in walkers
-        }
+        person, walkers, self._next, been, hours = state
+        self._person, self._walkers = np.array(person, np.int64), np.array(walkers, WALKER)
+        self._been = {key: set(squares) for key, squares in been}
         self._hours = {hour_us: dict(cells) for hour_us, cells in hours}
 
     @property
     def _settles_after_us(self) -> int:
         return round(self.settings.max_gap_s * US_PER_S) + US_PER_S
 
-    def _step(self, person: int, time_us: int, x_m: float, y_m: float) -> None:
-        walker = self._walkers.get(person)
-        if walker is None:
-            self._walkers[person] = _Walker(time_us, x_m, y_m, self._hour_of(time_us), set())
-            return
-        if self._was_there(walker, time_us, x_m, y_m):
-            span_us = time_us - walker.time_us
-            before, now = self._square(walker.x_m, walker.y_m), self._square(x_m, y_m)
-            hour_us = self._hour_of(walker.time_us)
-            if before == now and time_us <= self._hour_end_us(hour_us):
-                self._spend(walker, hour_us, now, span_us)
-            else:
-                self._spend(walker, hour_us, before, span_us // 2)
-                self._spend(walker, self._hour_of(time_us - 1), now, span_us - span_us // 2)
-        walker.time_us, walker.x_m, walker.y_m = time_us, x_m, y_m
+    def _steps(self, people: FloorTicks) -> NDArray[Any]:
+        merged = np.array([pair for pairs in people.merged for pair in pairs], np.int64).reshape(-1, 2)
+        begins = np.cumsum([0, *map(len, people.merged)])
+        person = np.unique(np.concatenate([self._person, people.samples["person"], merged.ravel()]))
+        walkers = np.zeros(len(person), WALKER)
+        walkers["number"] = NOBODY
+        walkers[np.searchsorted(person, self._person)] = self._walkers
+        self._person, self._walkers = person, walkers
+        found: NDArray[Any]
+        found, self._next = steps(
+            people.samples, people.begins, np.searchsorted(person, people.samples["person"]),
+            np.searchsorted(person, merged), begins, walkers, self._next, self.settings.max_gap_s * US_PER_S,
+            self.settings.walk_gap_s * US_PER_S,
+        )  # fmt: skip
+        return found
 
-    def _was_there(self, walker: _Walker, time_us: int, x_m: float, y_m: float) -> bool:
-        """Whether the time since the last sight was spent at its two ends."""
-        gap_us = time_us - walker.time_us
-        if gap_us <= _SEEN_STEP_US:
-            return gap_us > 0
-        limit_s = self.settings.max_gap_s
-        if math.hypot(x_m - walker.x_m, y_m - walker.y_m) > _STOOD_M:
-            limit_s = min(limit_s, self.settings.walk_gap_s)
-        return gap_us <= limit_s * US_PER_S
+    def _spend(self, found: NDArray[Any]) -> None:
+        """The time of a step within a square and an hour is spent there, else half of it at each end."""
+        span_us = found["until_us"] - found["from_us"]
+        before, now = self._square(found["from_x_m"], found["from_y_m"]), self._square(found["x_m"], found["y_m"])
+        from_hour_us, hour_us = _hours(self.settings.timezone, found["from_us"], found["until_us"] - 1)
+        stays = (before == now).all(axis=1) & (from_hour_us == hour_us)
+        half_us = np.where(stays, span_us, span_us // 2)
+        first = np.column_stack([from_hour_us, before, found["walker"], half_us])
+        second = np.column_stack([hour_us, now, found["walker"], span_us - half_us])[~stays]
+        for hour, column, row, walker, sum_us in _summed(np.concatenate([first, second])):
+            been = self._been.setdefault((walker, hour), set())
+            cells = self._hours.setdefault(hour, {})
+            presence_us, people = cells.get((column, row), (0, 0))
+            cells[column, row] = (presence_us + sum_us, people + ((column, row) not in been))
+            been.add((column, row))
 
-    def _square(self, x_m: float, y_m: float) -> Square:
-        cell_m = self.settings.cell_m
-        return math.floor(x_m / cell_m), math.floor(y_m / cell_m)
+    def _square(self, x_m: NDArray[np.float64], y_m: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.floor(np.column_stack([x_m, y_m]) / self.settings.cell_m).astype(np.int64)
 
-    def _spend(self, walker: _Walker, hour_us: int, square: Square, span_us: int) -> None:
-        if hour_us != walker.hour_us:
-            walker.hour_us, walker.squares = hour_us, set()
-        cells = self._hours.setdefault(hour_us, {})
-        presence_us, people = cells.get(square, (0, 0))
-        cells[square] = (presence_us + span_us, people + (square not in walker.squares))
-        walker.squares.add(square)
-
-    def _hour_of(self, time_us: int) -> int:
-        start_us, end_us = self._hour
-        if not start_us <= time_us < end_us:
-            local = from_us(time_us).astimezone(ZoneInfo(self.settings.timezone))
-            start_us = time_us - (local.minute * 60 + local.second) * US_PER_S - local.microsecond
-            self._hour = (start_us, self._hour_end_us(start_us))
-        return start_us
-
-    def _hour_end_us(self, hour_us: int) -> int:
-        return hour_us + 60 * US_PER_MINUTE
+    def _forget(self, gone: Sequence[int]) -> None:
+        """Nobody goes on from those who are gone, nor back into a former hour."""
+        kept = (self._walkers["number"] != NOBODY) & ~np.isin(self._person, gone)
+        self._person, self._walkers = self._person[kept], self._walkers[kept]
+        walkers = dict(zip(self._walkers["number"].tolist(), self._walkers["time_us"].tolist(), strict=True))
+        self._been = {
+            key: squares
+            for key, squares in self._been.items()
+            if key[0] in walkers and key[1] + _HOUR_US >= walkers[key[0]]
+        }
 
     def _write(self, until_us: int | None) -> list[HeatCell]:
         cell_m, rows = self.settings.cell_m, []
         for hour_us in sorted(self._hours):
-            if until_us is not None and self._hour_end_us(hour_us) > until_us:
+            if until_us is not None and hour_us + _HOUR_US > until_us:
                 break
             rows += [
                 HeatCell(hour_us, column * cell_m, row * cell_m, cell_m, presence_us / US_PER_S, people)
                 for (column, row), (presence_us, people) in sorted(self._hours.pop(hour_us).items())
             ]
         return rows
+
+
+def _summed(spent: NDArray[np.int64]) -> list[list[int]]:
+    """(N, 5) rows of hour, column, row, walker, span; the spans of equal places and walkers added up."""
+    spent = spent[np.lexsort(spent[:, 3::-1].T)]
+    new = np.ones(len(spent), np.bool_)
+    new[1:] = (spent[1:, :4] != spent[:-1, :4]).any(axis=1)
+    first = np.flatnonzero(new)
+    sums = spent[first]
+    if len(first):
+        sums[:, 4] = np.add.reduceat(spent[:, 4], first)
+    found: list[list[int]] = sums.tolist()
+    return found
+
+
+def _hours(timezone: str, *times_us: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Beginnings of the local hours of all times. An hour that the clocks cut short or repeat in part runs on whole."""
+    ordered = np.unique(np.concatenate(times_us))
+    starts_us: list[int] = []
+    at = 0
+    while at < len(ordered):
+        local = from_us(int(ordered[at])).astimezone(ZoneInfo(timezone))
+        starts_us.append(int(ordered[at]) - (local.minute * 60 + local.second) * US_PER_S - local.microsecond)
+        at = int(np.searchsorted(ordered, starts_us[-1] + _HOUR_US))
+    starts = np.array(starts_us, np.int64)
+    return [starts[np.searchsorted(starts, of, "right") - 1] for of in times_us]

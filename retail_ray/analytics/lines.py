@@ -6,15 +6,16 @@ A line belongs to one camera and counts that camera's tracklets, never identitie
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retail_ray.core.errors import GeometryError
-from retail_ray.core.event_time import Tick
 from retail_ray.core.polygons import along, signed_distance
 from retail_ray.core.records import LineCrossing
+from retail_ray.core.ticks import Ticks
 from retail_ray.core.time import US_PER_S
 
 _DEFAULT_BAND = {"px": 10.0, "floor": 0.3}
@@ -98,14 +99,18 @@ class LineCounter:
     settings: LineSettings
     _walkers: dict[int, _Walker] = field(default_factory=dict)
 
-    def update(self, tick: Tick, camera: int) -> list[LineCrossing]:
-        """Work the rows of this tick that belong to the line's camera (`camera` is its place among the names)."""
-        rows = np.flatnonzero(tick.camera == camera)
-        final: list[LineCrossing] = []
-        if len(rows):
-            self._work_rows(tick, rows, final)
-        self._work_unseen(tick.end_us, final)
-        return sorted(final, key=_order)
+    def update(self, ticks: Ticks, camera: int) -> list[list[LineCrossing]]:
+        """What became final in each tick; `camera` is the place of the line's own among the names."""
+        seen = self._seen(ticks, camera)
+        found: list[list[LineCrossing]] = []
+        for rows, end_us in zip(seen, ticks.end_us.tolist(), strict=True):
+            final: list[LineCrossing] = []
+            for local_id, time_us, distance, position in rows:
+                self._work(local_id, (time_us, distance, position), final)
+            if self._walkers:
+                self._work_unseen(end_us, final)
+            found.append(sorted(final, key=_order))
+        return found
 
     def wake_us(self) -> int | None:
         """When the next lost track makes a crossing final."""
@@ -127,18 +132,22 @@ class LineCounter:
     def restore(self, state: Any) -> None:
         self._walkers = {local_id: _Walker(*values) for local_id, *values in state}
 
-    def _work_rows(self, tick: Tick, rows: NDArray[np.intp], final: list[LineCrossing]) -> None:
-        points = (tick.edge_px if self.settings.space == "px" else tick.edge_xy_m)[rows].astype(np.float64)
-        known = np.isfinite(points[:, 0])
-        points, rows = points[known], rows[known]
-        distances, positions = self._measure(points)
-        columns = (tick.time_us[rows].tolist(), tick.local_id[rows].tolist(), distances.tolist(), positions.tolist())
-        for time_us, local_id, distance, position in zip(*columns, strict=True):
-            walker = self._walkers.get(local_id)
-            if walker is None:
-                walker = self._gone_on(time_us, distance, position) or _Walker(time_us, distance, position)
-                self._walkers[local_id] = walker
-            self._step(local_id, walker, (time_us, distance, position), final)
+    def _seen(self, ticks: Ticks, camera: int) -> list[list[tuple[int, int, float, float]]]:
+        """The camera's known places in each tick: (local id, time_us, distance, position along the line)."""
+        data = ticks.data
+        points = data.edge_px if self.settings.space == "px" else data.edge_xy_m
+        rows = np.flatnonzero((data.camera == camera) & np.isfinite(points[:, 0]))
+        distances, positions = self._measure(points[rows].astype(np.float64))
+        columns = data.local_id[rows].tolist(), data.time_us[rows].tolist(), distances.tolist(), positions.tolist()
+        places = list(zip(*columns, strict=True))
+        begins = ticks.begins(ticks.number(data.time_us[rows]))
+        return [places[first:stop] for first, stop in pairwise(begins)]
+
+    def _work(self, local_id: int, seen: tuple[int, float, float], final: list[LineCrossing]) -> None:
+        walker = self._walkers.get(local_id)
+        if walker is None:
+            walker = self._walkers[local_id] = self._gone_on(*seen) or _Walker(*seen)
+        self._step(local_id, walker, seen, final)
 
     def _gone_on(self, time_us: int, distance: float, position: float) -> _Walker | None:
         """The walker whose tracklet ended just now and here, and goes on as a new one; None where it could be several.

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from retail_ray.core.event_time import Tick
 from retail_ray.core.opening_hours import OpeningHours
 from retail_ray.core.records import (
     CorrectionReason,
@@ -22,6 +21,7 @@ from retail_ray.core.records import (
     OccupancyRow,
     OccupancyStart,
 )
+from retail_ray.core.ticks import Ticks
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, minute_of
 
 _SETTLE_US = 10 * US_PER_S
@@ -57,13 +57,14 @@ class OccupancyMeter:
     """Writes one row per minute in which any frame was analysed, 10 s of event time after its end.
 
     A crossing that becomes final later than that (somebody stood on the line for long) counts from the next row
-    on. Turn-backs do not count.
+    on. Turn-backs do not count. levels: people inside at the end of each tick of the last update.
     """
 
     settings: OccupancySettings
     entries: int = 0
     exits: int = 0
     correction: int = 0
+    levels: list[int] = field(default_factory=list)
     _day_end_us: int | None = None
     _reset_us: int | None = None
     _minutes: dict[int, _Minute] = field(default_factory=dict)
@@ -91,15 +92,23 @@ class OccupancyMeter:
         made, self._corrections = self._corrections, []
         return made
 
-    def update(self, tick: Tick, crossings: Sequence[LineCrossing], camera_ids: Sequence[str]) -> list[OccupancyRow]:
-        """Take in what a tick showed and the crossings that became final in it; give out settled minutes."""
-        self._add(crossings)
-        minutes = np.unique(tick.frame_time_us - tick.frame_time_us % US_PER_MINUTE)
-        for minute_us in minutes.tolist():
-            self._minute(minute_us).covered = True
-        for camera_id in self.settings.inside_cameras:
-            self._look(tick, camera_ids.index(camera_id))
-        return self._write(tick.end_us - _SETTLE_US)
+    def update(
+        self, ticks: Ticks, crossings: Sequence[Sequence[LineCrossing]], camera_ids: Sequence[str]
+    ) -> list[OccupancyRow]:
+        """Take in ticks and the crossings that became final in each; give out settled minutes."""
+        rows: list[OccupancyRow] = []
+        self.levels = []
+        looks = [self._looks(ticks, camera_ids.index(camera_id)) for camera_id in self.settings.inside_cameras]
+        minutes = ticks.frame_minutes()
+        for tick, end_us in enumerate(ticks.end_us.tolist()):
+            self._add(crossings[tick])
+            for minute_us in minutes[tick]:
+                self._minute(minute_us).covered = True
+            for camera, last_us, people in (seen[tick] for seen in looks if tick in seen):
+                self._minute(minute_of(last_us)).seen[camera] = (last_us, people)
+            rows += self._write(end_us - _SETTLE_US)
+            self.levels.append(self.current()[2])
+        return rows
 
     def wake_us(self) -> int | None:
         """When the oldest open minute is settled."""
@@ -139,13 +148,13 @@ class OccupancyMeter:
     def _minute(self, minute_us: int) -> _Minute:
         return self._minutes.setdefault(minute_us, _Minute())
 
-    def _look(self, tick: Tick, camera: int) -> None:
-        """Remember how many people this camera's last frame of the tick shows."""
-        frames = tick.frame_time_us[tick.frame_camera == camera]
-        if len(frames):
-            last_us = int(frames[-1])
-            people = int(((tick.camera == camera) & (tick.time_us == last_us)).sum())
-            self._minute(minute_of(last_us)).seen[camera] = (last_us, people)
+    def _looks(self, ticks: Ticks, camera: int) -> dict[int, tuple[int, int, int]]:
+        """Number of a tick -> (camera, time of its last frame in it, people whom that shows)."""
+        data = ticks.data
+        frames_us, rows_us = data.frame_time_us[data.frame_camera == camera], data.time_us[data.camera == camera]
+        people = np.searchsorted(rows_us, frames_us, "right") - np.searchsorted(rows_us, frames_us)
+        columns = ticks.number(frames_us).tolist(), frames_us.tolist(), people.tolist()
+        return {tick: (camera, last_us, shown) for tick, last_us, shown in zip(*columns, strict=True)}
 
     def _write(self, until_us: int) -> list[OccupancyRow]:
         rows = []

@@ -71,10 +71,11 @@ class LanePlaces:
 
     def of(self, rows: Sequence[int]) -> list[list[LanePlace]]:
         """Of some points, of each lane."""
-        along_m, aside_m = self.along_m.tolist(), self.aside_m.tolist()
-        in_service, at_cashier = self.in_service.tolist(), self.at_cashier.tolist()
-        points = ((along_m[row], aside_m[row], in_service[row], at_cashier[row]) for row in rows)
-        return [[LanePlace(*place) for place in zip(*point, strict=True)] for point in points]
+        if not len(rows):
+            return []
+        columns = (self.along_m, self.aside_m, self.in_service, self.at_cashier)
+        points = zip(*(column[rows].tolist() for column in columns), strict=True)
+        return [list(map(LanePlace, *point)) for point in points]
 
 
 class Lanes:

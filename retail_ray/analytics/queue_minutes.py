@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from retail_ray.analytics.queues import Member
 from retail_ray.core.retail_records import QueueMinute, QueueVisit
-from retail_ray.core.time import US_PER_MINUTE, US_PER_S, minute_of
+from retail_ray.core.time import US_PER_MINUTE, US_PER_S
 
 
 @dataclass(slots=True)
@@ -27,15 +27,21 @@ class QueueMinutes:
     _last_frame_us: int = 0
 
     def update(
-        self, frames_us: Iterable[int], visits: Sequence[QueueVisit], members: Sequence[tuple[str, Member]], now_us: int
+        self,
+        minutes_us: Sequence[int],
+        last_frame_us: int | None,
+        visits: Sequence[QueueVisit],
+        members: Callable[[], Sequence[tuple[str, Member]]],
+        now_us: int,
     ) -> list[QueueMinute]:
-        """frames_us: of the tick, in order. visits: ended in it. members: whose visits have not ended."""
+        """minutes_us: those with frames of the tick, in order; last_frame_us: its last one. visits: ended in it.
+        members: tells whose visits have not ended, asked where a minute is final."""
         self._visits.extend(visits)
-        for frame_us in frames_us:
-            self._last_frame_us = frame_us
-            if not self._minutes or minute_of(frame_us) > self._minutes[-1]:
-                self._minutes.append(minute_of(frame_us))
-        return self._write(now_us - self.settles_after_us, members)
+        self._last_frame_us = self._last_frame_us if last_frame_us is None else last_frame_us
+        self._minutes += [minute_us for minute_us in minutes_us if not self._minutes or minute_us > self._minutes[-1]]
+        until_us = now_us - self.settles_after_us
+        is_final = self._minutes and self._minutes[0] + US_PER_MINUTE <= until_us
+        return self._write(until_us, members()) if is_final else []
 
     def wake_us(self) -> int | None:
         """When the oldest open minute is final."""

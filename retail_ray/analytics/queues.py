@@ -6,14 +6,15 @@ People come from a `FloorFollower`, so a queue does not depend on recognition. A
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from retail_ray.analytics.floor_people import FloorSample, FloorTick
+from retail_ray.analytics.floor_people import FloorTicks
+from retail_ray.analytics.queue_crowd import Crowd, FloorSample
 from retail_ray.analytics.queue_lanes import LanePlace, Lanes, LaneSettings, lane_of
 from retail_ray.core.errors import ConfigError
 from retail_ray.core.retail_records import QueueOutcome, QueueVisit
@@ -105,19 +106,17 @@ class QueueTracker:
             waiting[name] += member.waits
         return waiting
 
-    def update(self, people: FloorTick, camera_ids: Sequence[str], now_us: int) -> list[QueueVisit]:
-        """Work the people of one tick, those nearest to the heads first."""
-        if not self.lanes:
-            return []
-        ended: list[QueueVisit] = []
-        for gone, stays in people.merged:
-            self._merge(gone, stays)
-        for sample, places in self._placed(people.samples):
-            self._work(sample, places, camera_ids, ended)
-        self._work_left(now_us, ended)
-        for person in people.gone:
-            self._lose(person, ended)
-        return sorted(ended, key=_visit_order)
+    def update(self, people: FloorTicks, camera_ids: Sequence[str]) -> Iterator[list[QueueVisit]]:
+        """Work the people tick by tick, those nearest to the heads first; exhaust it."""
+        crowd = Crowd(self._lanes, people, self._reach_m)
+        for tick, now_us in enumerate(people.end_us.tolist()):
+            ended: list[QueueVisit] = []
+            if self.lanes:
+                self._work_tick(crowd, tick, camera_ids, ended)
+                self._work_left(now_us, ended)
+                for person in people.gone[tick]:
+                    self._lose(person, ended)
+            yield sorted(ended, key=_visit_order)
 
     def wake_us(self) -> int | None:
         """When the next visit of somebody who left is over for good."""
@@ -151,29 +150,23 @@ class QueueTracker:
     def _settings(self, member: Member) -> LaneSettings:
         return self.lanes[member.lane]
 
-    def _placed(self, samples: Sequence[FloorSample]) -> list[tuple[FloorSample, list[LanePlace]]]:
-        """Whoever is or was at a lane, with their places in each, those nearest to the heads first.
-
-        Of those who only walk by, their stay has a time and nothing else.
-        """
-        if not samples:
-            return []
-        points_m = np.array([(sample.x_m, sample.y_m) for sample in samples])
-        seen = self._lanes.places(points_m)
-        to_head_m = (self._lanes.length_m - seen.along_m).min(axis=1).tolist()
-        touched = self._lanes.touched(seen).tolist()
-        near = np.any(seen.in_service | (seen.aside_m <= self._reach_m), axis=1).tolist()
+    def _work_tick(self, crowd: Crowd, tick: int, camera_ids: Sequence[str], ended: list[QueueVisit]) -> None:
+        """Of those who only walk by, their stay has a time and nothing else."""
+        for gone, stays in crowd.people.merged[tick]:
+            self._merge(gone, stays)
         order = []
-        for row, sample in enumerate(samples):
-            stay = self._stays.get(sample.person)
-            if touched[row] or sample.person in self._members or (stay is not None and stay.lane is not None):
-                order.append((to_head_m[row], sample.person, row))
+        for row in crowd.rows(tick):
+            person = crowd.person[row]
+            stay = self._stays.get(person)
+            if crowd.touched[row] or person in self._members or (stay is not None and stay.lane is not None):
+                order.append(row)
             elif stay is not None:
-                stay.last_us, stay.barred = sample.time_us, False
-            elif near[row]:
-                self._stays[sample.person] = _Stay(sample.time_us)
-        rows = [row for _, _, row in sorted(order)]
-        return list(zip([samples[row] for row in rows], seen.of(rows), strict=True))
+                stay.last_us, stay.barred = crowd.time_us[row], False
+            elif crowd.near[row]:
+                self._stays[person] = _Stay(crowd.time_us[row])
+        order.sort(key=crowd.rank)
+        for sample, places in zip(crowd.samples(order), crowd.places.of(order), strict=True):
+            self._work(sample, places, camera_ids, ended)
 
     def _work(
         self, sample: FloorSample, places: list[LanePlace], camera_ids: Sequence[str], ended: list[QueueVisit]

@@ -1,4 +1,4 @@
-"""What one tick shows of each tracklet in one plane: every operator that follows tracklets starts from it."""
+"""What ticks show of each tracklet in one plane: every operator that follows tracklets starts from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.core.event_time import Tick
+from retail_ray.core.ticks import Ticks
 
 KEY_STEP: Final = 1 << 40
 """A tracklet's key: place of its camera among the sorted names x KEY_STEP + local id."""
@@ -16,38 +16,48 @@ KEY_STEP: Final = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Sights:
-    """Rows of a tick with a finite point, by tracklet, then by time.
+    """Rows of T ticks with a finite point, by tick, then tracklet, then time. A sight: one tracklet's rows in one tick.
 
-    points: (N, 2) float64. times_us, places: the N times and points as lists. key, first: (G,) key and first row of
-    each tracklet, in order of the key. spans: key -> first row and the row behind the last.
+    points: (N, 2) float64. time_us: (N,) int64. key: (G,) int64 tracklet of each sight. first: (G + 1,) int64 its first
+    row; begins: (T + 1,) int64 the first sight of each tick; the last of both is the end. end_us: (T,) int64.
     """
 
-    end_us: int
+    tick_us: int
+    end_us: NDArray[np.int64]
     points: NDArray[np.float64]
-    times_us: list[int]
-    places: list[list[float]]
+    time_us: NDArray[np.int64]
     key: NDArray[np.int64]
-    first: NDArray[np.intp]
-    spans: dict[int, tuple[int, int]]
+    first: NDArray[np.int64]
+    begins: NDArray[np.int64]
 
 
-def floor_sights(tick: Tick) -> Sights:
+def floor_sights(ticks: Ticks) -> Sights:
     """On the floor, metres: tracklets of all calibrated cameras."""
-    return _sights(tick, np.flatnonzero(np.isfinite(tick.floor_xy_m[:, 0])), tick.floor_xy_m)
+    points = ticks.data.floor_xy_m
+    return _sights(ticks, np.flatnonzero(np.isfinite(points[:, 0])), points)
 
 
-def pixel_sights(tick: Tick, camera: int) -> Sights:
+def pixel_sights(ticks: Ticks, camera: int) -> Sights:
     """Foot points in the pixels of one camera, given by its place among the sorted names."""
-    return _sights(tick, np.flatnonzero((tick.camera == camera) & np.isfinite(tick.foot_px[:, 0])), tick.foot_px)
+    points = ticks.data.foot_px
+    return _sights(ticks, np.flatnonzero((ticks.data.camera == camera) & np.isfinite(points[:, 0])), points)
 
 
-def _sights(tick: Tick, rows: NDArray[np.intp], points: NDArray[np.floating]) -> Sights:
-    key = tick.camera[rows].astype(np.int64) * KEY_STEP + tick.local_id[rows]
-    order = np.argsort(key, kind="stable")
-    key, rows = key[order], rows[order]
+def _sights(ticks: Ticks, rows: NDArray[np.intp], points: NDArray[np.floating]) -> Sights:
+    data = ticks.data
+    key = data.camera[rows].astype(np.int64) * KEY_STEP + data.local_id[rows]
+    tick = ticks.number(data.time_us[rows])
+    order = np.lexsort((key, tick))
+    key, tick, rows = key[order], tick[order], rows[order]
     new = np.ones(len(key), np.bool_)
-    new[1:] = key[1:] != key[:-1]
+    new[1:] = (key[1:] != key[:-1]) | (tick[1:] != tick[:-1])
     first = np.flatnonzero(new)
-    begins, key, own = first.tolist(), key[first], points[rows].astype(np.float64)
-    spans = dict(zip(key.tolist(), zip(begins, [*begins[1:], len(rows)], strict=False), strict=True))
-    return Sights(tick.end_us, own, tick.time_us[rows].tolist(), own.tolist(), key, first, spans)
+    return Sights(
+        tick_us=ticks.tick_us,
+        end_us=ticks.end_us,
+        points=points[rows].astype(np.float64),
+        time_us=data.time_us[rows],
+        key=key[first],
+        first=np.append(first, len(rows)).astype(np.int64),
+        begins=np.array(ticks.begins(tick[first]), np.int64),
+    )

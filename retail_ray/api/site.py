@@ -7,7 +7,7 @@ from datetime import datetime, time
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from retail_ray.core.event_time import BufferCounts
+from retail_ray.core.ticks import BufferCounts
 from retail_ray.core.time import BusinessDay, from_us
 
 

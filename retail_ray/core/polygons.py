@@ -60,7 +60,8 @@ def signed_distance(start: Points, end: Points, points: Points) -> NDArray[np.fl
 def along(start: Points, end: Points, points: Points) -> NDArray[np.float64]:
     """(N,) position of (N, 2) points projected on the line: 0 at start, 1 at end."""
     direction = end - start
-    return np.asarray((points - start) @ direction / float(direction @ direction))
+    offset = points - start
+    return np.asarray((offset[:, 0] * direction[0] + offset[:, 1] * direction[1]) / float(direction @ direction))
 
 
 def _first_self_crossing(corners: Points) -> tuple[int, int] | None:

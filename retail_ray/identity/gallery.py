@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retail_ray.core.errors import DataError
-from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.event_time import CameraView, WatermarkBuffer, pack_state, unpack_state
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.retail_records import Alert
+from retail_ray.core.ticks import Tick
 from retail_ray.core.time import US_PER_S, from_us
 from retail_ray.core.types import Observations
 from retail_ray.identity.association import Choice, Folded, decide, fold, shares

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.core.event_time import Tick
+from retail_ray.core.ticks import Tick
 from retail_ray.identity.association import Evidence
 from retail_ray.identity.contradictions import Agreement, Contradictions
 from retail_ray.identity.entrances import Entrance, birth_cost

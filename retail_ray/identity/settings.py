@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from retail_ray.core.errors import ConfigError
-from retail_ray.core.event_time import BufferCounts
+from retail_ray.core.ticks import BufferCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from retail_ray.core.event_time import Tick
+from retail_ray.core.ticks import Tick
 from retail_ray.identity.settings import GallerySettings
 
 Key = tuple[int, int]

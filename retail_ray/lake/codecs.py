@@ -235,7 +235,9 @@ def _reader(attribute: str) -> Callable[[Any], Any]:
 
 def _values(table: str, name: str, column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type):
-        return list(column.cast(pa.int64()).to_pylist())
+        column = column.cast(pa.int64())
+    if pa.types.is_primitive(column.type) and not column.null_count and not pa.types.is_boolean(column.type):
+        return list(column.to_numpy().tolist())
     if name == "stays":
         return [_journey_stays(stays) for stays in column.cast(_STAYS_AS_NUMBERS).to_pylist()]
     values = column.to_pylist()

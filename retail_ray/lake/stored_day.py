@@ -69,8 +69,7 @@ class StoredRun:
         found: list[Record] = []
         for day in days:
             for path in self._files(table, day):
-                with lake_errors("read", path):
-                    data = _columns_of(table, pq.read_table(path, partitioning=None))
+                data = _columns_of(table, _read(path))
                 mine = pc.equal(data["run_id"].cast(pa.string()), self.run_id)
                 if version is not None:
                     mine = pc.and_(mine, pc.equal(data["config_version"].cast(pa.string()), version))
@@ -82,10 +81,7 @@ class StoredRun:
         anybody before and behind it. Ends at most one business day away."""
         start_us, end_us = day.start_us(on), day.end_us(on)
         around = [on + timedelta(days=offset) for offset in (-2, -1, 0, 1)]
-        spans = np.array(
-            [(row.first_us, row.last_us) for row in self.records("tracklets", around)],  # type: ignore[union-attr]
-            np.int64,
-        ).reshape(-1, 2)
+        spans = self._spans_us(around)
         spans = spans[np.argsort(spans[:, 0], kind="stable")]
         seen_until = np.maximum.accumulate(spans[:, 1]) if len(spans) else spans[:, 1]
         begins = spans[np.r_[True, spans[1:, 0] - seen_until[:-1] > quiet_us], 0] if len(spans) else spans[:, 0]
@@ -96,6 +92,16 @@ class StoredRun:
             if begin_us < end_us <= last_us:
                 end_us = min(last_us + 1, day.end_us(on + timedelta(days=1)))
         return start_us, end_us
+
+    def _spans_us(self, days: Sequence[date]) -> NDArray[np.int64]:
+        """(N, 2) first and last time of every tracklet of these days."""
+        found = [np.zeros((0, 2), np.int64)]
+        for path in (path for day in days for path in self._files("tracklets", day)):
+            data = _read(path, ["run_id", "first_time", "last_time"])
+            mine = data.filter(pc.equal(data["run_id"].cast(pa.string()), self.run_id))
+            times = [mine[name].cast(pa.int64()).to_numpy() for name in ("first_time", "last_time")]
+            found.append(np.stack(times, axis=1))
+        return np.concatenate(found)
 
     def seen(self, days: Sequence[date], start_us: int, end_us: int, slice_us: int) -> Iterator[list[SeenRows]]:
         """Tracked boxes of [start_us, end_us), slice by slice, each as one SeenRows per camera."""
@@ -138,6 +144,11 @@ class _RowGroup:
         kept = pc.and_(pc.greater_equal(times, begin_us), pc.less(times, until_us))
         kept = pc.and_(pc.and_(kept, data["local_id"].is_valid()), pc.equal(data["run_id"].cast(pa.string()), run_id))
         return _columns_of("detections", data.filter(kept)).select(list(_SEEN_COLUMNS))
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    with lake_errors("read", path), pq.ParquetFile(path) as file:
+        return file.read(columns)
 
 
 def _row_groups(path: Path, metadata: pq.FileMetaData, run_id: str) -> Iterator[_RowGroup]:

@@ -52,7 +52,13 @@ class Recounted:
             "written": self.written,
             "in_force": self.in_force,
             "days": [
-                {"run_id": day.run_id, "date": f"{day.date}", "rows": day.tables, "wall_s": round(day.wall_s, 3)}
+                {
+                    "run_id": day.run_id,
+                    "date": f"{day.date}",
+                    "rows": day.tables,
+                    "wall_s": round(day.wall_s, 3),
+                    "cpu_s": round(day.cpu_s, 3),
+                }
                 for day in self.days
             ],
             "changes": [asdict(change) | {"difference": change.difference} for change in changes(old, new)],

@@ -23,6 +23,7 @@ from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.identity_map import Person
 from retail_ray.core.records import IdentityEvent, TrackletRow
 from retail_ray.core.retail_records import Alert, Journey
+from retail_ray.core.ticks import distinct
 from retail_ray.core.time import US_PER_MINUTE
 from retail_ray.core.types import Observations
 from retail_ray.lake.codecs import Record, RowContext, day_us, encode, split_by_day
@@ -68,7 +69,7 @@ class DayTask:
 class DayResult:
     """floor_m: smallest and largest x and y of all floor points, None without any. frames: processed, expected.
 
-    tables: what was counted, with the number of rows. wall_s: how long it took.
+    tables: what was counted, with the number of rows. wall_s, cpu_s: how long it took, and how much work it was.
     """
 
     run_id: str
@@ -80,11 +81,12 @@ class DayResult:
     floor_m: tuple[float, float, float, float] | None
     notes: tuple[str, ...]
     wall_s: float
+    cpu_s: float
 
 
 def count_day(task: DayTask) -> DayResult:
     """Replay, derive journeys, compare, and write where asked. LakeError names a damaged file."""
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     replay = Replay(task)
     tables = replay.tables()
     if task.write:
@@ -93,11 +95,10 @@ def count_day(task: DayTask) -> DayResult:
     for table, records in tables.items():
         new.add(records)
         old.add(task.stored.records(table, [task.date], task.old_version))
-    coverage = task.stored.coverage([task.date])
-    frames = sum(row.processed_frames for row in coverage), sum(row.expected_frames for row in coverage)
+    frames = replay.frames()
     rows = {table: len(records) for table, records in tables.items()}
-    wall_s = time.monotonic() - began
-    return DayResult(task.run.run_id, task.date, old, new, frames, rows, replay.floor_m, tuple(replay.notes), wall_s)
+    times_s = time.monotonic() - began, time.process_time() - worked
+    return DayResult(task.run.run_id, task.date, old, new, frames, rows, replay.floor_m, tuple(replay.notes), *times_s)
 
 
 class Replay:
@@ -113,6 +114,8 @@ class Replay:
         known = {camera.id for camera in task.site.cameras}
         self._cameras = sorted({span.camera_id for span in task.run.cameras} & known)
         self._calibrations = {name: _calibration(task.site, name) for name in self._cameras}
+        self._with_line = {line.camera for line in task.site.lines if line.on_floor}
+        self._coverage = task.stored.coverage(self._dates)
         self.floor_m: tuple[float, float, float, float] | None = None
         self.notes: list[str] = []
         if first < task.date and not task.stored.has("detections", first):
@@ -133,6 +136,11 @@ class Replay:
             table: [row for row in records if date_of(day_us(table, row)) == self._task.date]
             for table, records in found.items()
         }
+
+    def frames(self) -> tuple[int, int]:
+        """Processed and expected ones of the business day."""
+        own = [row for row in self._coverage if self._day.date_of(row.minute_us) == self._task.date]
+        return sum(row.processed_frames for row in own), sum(row.expected_frames for row in own)
 
     def rows(self) -> SiteRows:
         """All rows of the window, of the days around it too."""
@@ -178,7 +186,7 @@ class Replay:
         return Observations(
             camera_id=name,
             watermark_us=until_us,
-            frame_time_us=np.unique(np.concatenate([seen.time_us, frames_us])),
+            frame_time_us=np.union1d(distinct(seen.time_us), frames_us),
             time_us=seen.time_us,
             local_id=seen.local_id,
             foot_px=seen.foot_px,
@@ -187,11 +195,11 @@ class Replay:
             confidence=seen.confidence,
             foot_estimated=seen.foot_estimated,
             edge_px=seen.edge_px,
-            edge_xy_m=nowhere if calibration is None else calibration.to_floor(seen.edge_px),
+            edge_xy_m=calibration.to_floor(seen.edge_px) if calibration and name in self._with_line else nowhere,
         )
 
     def _note_extent(self, floor_xy_m: NDArray[np.float64]) -> None:
-        known = floor_xy_m[np.isfinite(floor_xy_m).all(axis=1)]
+        known = floor_xy_m[np.isfinite(floor_xy_m[:, 0]) & np.isfinite(floor_xy_m[:, 1])]
         if len(known):
             (x0, y0), (x1, y1) = known.min(axis=0).tolist(), known.max(axis=0).tolist()
             a0, b0, a1, b1 = self.floor_m or (x0, y0, x1, y1)
@@ -201,7 +209,7 @@ class Replay:
         """One frame in each minute in which the camera analysed any: empty frames are not stored, minutes are."""
         starts_us = {span.camera_id: span.start_us for span in self._task.run.cameras}
         minutes: dict[str, list[int]] = {name: [] for name in self._cameras}
-        for row in self._task.stored.coverage(self._dates):
+        for row in self._coverage:
             if row.processed_frames and row.camera_id in minutes:
                 minutes[row.camera_id].append(max(row.minute_us, starts_us[row.camera_id]))
         return {name: np.array(times, np.int64) for name, times in minutes.items()}

@@ -126,6 +126,7 @@ class _Store:
     crossings: list[LineCrossing] = field(default_factory=list)
     waits: list[QueueVisit] = field(default_factory=list)
     tracklets: Counter[str] = field(default_factory=Counter)
+    decisions: int = 0
     people: int = 0
     groups: int = 0
     missed_crossings: int = 0
@@ -190,7 +191,8 @@ class _Store:
         parts = {name: part.tracklets for name, part in watched.items()}
         tracklets = tracklets_of(parts, self.tracklets, period.start_us, settings.frame_us)
         session_id = f"{self.site.site_id}-{self.site.day.date_of(period.start_us):%Y%m%d}"
-        known = identify(tracklets, settings.identity, session_id, period.start_us, rng)
+        known = identify(tracklets, settings.identity, session_id, period.start_us, rng, first_sequence=self.decisions)
+        self.decisions += len(known.events)
         crossings = line_crossings(happened["crossings"], self.site.line_cameras, tracklets)
         zones = zone_visits(happened["zone_stays"], tracklets)
         waits = queue_visits(happened["queue_visits"], tracklets, session_id, known.identity)

@@ -92,9 +92,15 @@ class _Gallery:
 
 
 def identify(
-    tracklets: Tracklets, settings: IdentitySettings, session_id: str, start_us: int, rng: np.random.Generator
+    tracklets: Tracklets,
+    settings: IdentitySettings,
+    session_id: str,
+    start_us: int,
+    rng: np.random.Generator,
+    *,
+    first_sequence: int = 0,
 ) -> Identities:
-    """Decide about every tracklet of one session."""
+    """Decide about every tracklet of one session; decisions of a run are numbered over all its sessions."""
     gallery = _Gallery(settings, session_id, rng)
     gallery.drafts.append(_Draft(start_us, "session", (None, None), None, np.nan, "start"))
     identity = np.zeros(len(tracklets), np.int64)
@@ -116,7 +122,7 @@ def identify(
             draft.reason,
             draft.p_same,
         )
-        for sequence, draft in enumerate(sorted(gallery.drafts, key=lambda draft: draft.at_us))
+        for sequence, draft in enumerate(sorted(gallery.drafts, key=lambda draft: draft.at_us), first_sequence)
     ]
     return Identities(session_id, events, identity)
 

@@ -12,8 +12,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail_ray.analytics import areas
-from retail_ray.analytics.areas import Polygons, Ways, near_pairs
+from retail_ray.analytics import areas, compiled
+from retail_ray.analytics.areas import Polygons, Ways
 from retail_ray.core.polygons import contains
 
 
@@ -21,19 +21,19 @@ def test_where_nothing_may_be_written_it_is_compiled_all_the_same(tmp_path: Path
     """A package on a read-only disk, and a user without a home."""
     package = tmp_path / "retail_ray"
     (package / "analytics").mkdir(parents=True)
-    own = Path(areas.__file__)
     (package / "__init__.py").touch()
     (package / "analytics" / "__init__.py").touch()
-    shutil.copy(own, package / "analytics")
+    for module in (areas, compiled):
+        shutil.copy(Path(str(module.__file__)), package / "analytics")
     (package / "analytics" / "__pycache__").touch()
     ask = (
-        "import numpy as np; from retail_ray.analytics.areas import near_pairs;"
-        "print(near_pairs(np.array([0.0, 3.0]), np.array([0.0, 4.0]), 5.0))"
+        "import numpy as np; from retail_ray.analytics.areas import Polygons;"
+        "print(Polygons([np.array([[0, 0], [4, 0], [0, 4]])]).inside(np.array([[1.0, 1], [3, 3]])).tolist())"
     )
     environment = {"PATH": os.environ["PATH"], "HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null"}
     command = [sys.executable, "-B", "-c", ask]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout == "[(0, 1, 5.0)]\n", done.stderr
+    assert done.stdout == "[[True], [False]]\n", done.stderr
 
 
 def star(rng: np.random.Generator, corners: int) -> np.ndarray:
@@ -66,11 +66,3 @@ def test_a_way_with_a_bend_goes_on_behind_it_and_ends_at_its_ends() -> None:
     assert ways.length_m.tolist() == [7.0, 2.0]
     assert along_m.tolist() == [[1.0, 0.5], [6.0, 2.0], [0.0, 0.0], [7.0, 2.0]]
     assert aside_m.tolist() == [[0.5, 1.0], [1.0, 5.0], [5.0, 5.0], [6.0, np.hypot(4.0, 7.0)]]
-
-
-@given(st.integers(0, 10**6), st.integers(0, 30))
-def test_near_pairs_are_those_of_all_distances(seed: int, n: int) -> None:
-    x_m, y_m = np.random.default_rng(seed).uniform(0, 3, (2, n))
-    away_m = np.hypot(x_m[:, None] - x_m, y_m[:, None] - y_m)
-    expected = [(i, j, away_m[i, j]) for i in range(n) for j in range(i + 1, n) if away_m[i, j] <= 0.7]
-    assert near_pairs(x_m, y_m, 0.7) == expected

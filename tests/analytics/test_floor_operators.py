@@ -93,6 +93,24 @@ def test_stop_at_any_tick_and_go_on_changes_nothing(seed: int, shuffle: int, sto
     assert told(run(second, messages, rows)) == told(plain)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(2, 300))
+def test_ticks_worked_together_give_what_they_give_one_by_one(seed: int, shuffle: int, at_once: int) -> None:
+    """Rows, and the state at a stop on the way."""
+    messages, rng = streams(crowd(seed), np.random.default_rng(shuffle), 3), np.random.default_rng(shuffle)
+    one_by_one, together = site(LANES, 0.5, "abc", 1), site(LANES, 0.5, "abc", at_once)
+    stop_us = int(rng.integers(1, END_US))
+    rows = []
+    for work in (one_by_one, together):
+        for one in messages:
+            work.submit(one)
+        rows.append(work.advance(stop_us))
+    assert together.state() == one_by_one.state()
+    for so_far, work in zip(rows, (one_by_one, together), strict=True):
+        so_far.extend(work.finish(END_US))
+    assert told(rows[1]) == told(rows[0])
+
+
 def test_the_random_crowds_hold_what_the_properties_are_about() -> None:
     rows = [run(operators(), streams(crowd(seed), np.random.default_rng(0), 0)) for seed in range(12)]
     outcomes = {visit.outcome for some in rows for visit in some.queue_visits}

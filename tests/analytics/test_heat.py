@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
+from retail_ray.analytics.floor_people import FloorTicks
+from retail_ray.analytics.floor_tables import SAMPLE
 from retail_ray.analytics.heat import HeatMeter, HeatSettings
 from retail_ray.core.errors import ConfigError
 from retail_ray.core.hotspots import hotspots
@@ -54,9 +57,10 @@ def test_hours_are_the_shops_own_and_each_counts_its_part() -> None:
     """In Kolkata an hour begins at half past of UTC."""
     meter = HeatMeter(HeatSettings("Asia/Kolkata"))
     half_past_us = to_us(datetime(2026, 3, 2, 4, 30, tzinfo=UTC))
-    for step in range(-20, 20):
-        meter._step(1, half_past_us + step * S, 0.2, 0.2)
-    before, after = meter.finish()
+    times_us = half_past_us + np.arange(-20, 20) * S
+    samples = np.array([(1, time_us, 1, 0.2, 0.2, True) for time_us in times_us.tolist()], SAMPLE)
+    (before,) = meter.update(FloorTicks(times_us + S, samples, np.arange(41), [[]] * 40, [[]] * 40))
+    (after,) = meter.finish()
     assert (before.time_us, after.time_us) == (half_past_us - HOUR_S * S, half_past_us)
     assert (before.presence_s, after.presence_s) == pytest.approx((19.75, 19.25), abs=0.6)
     assert (before.people, after.people) == (1, 1)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
-from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer
+from retail_ray.core.event_time import CameraView, WatermarkBuffer
 from retail_ray.core.opening_hours import OpeningHours, OpenSpan
 from retail_ray.core.records import LineCrossing, OccupancyRow
+from retail_ray.core.ticks import Ticks
 from retail_ray.core.time import BusinessDay
 from tests.support.scenes import S, message, walk
 
@@ -23,21 +24,21 @@ def crossing(time_us: int, direction: str = "in", turned_back: bool = False) -> 
     return LineCrossing("door", "cam", 1, time_us, direction, turned_back)
 
 
-def ticks(people: Sequence[tuple[int, float, float]], begin_s: float, end_s: float) -> list[Tick]:
-    """Half-second ticks of one camera at 2 fps; people are (local id, from, to) in seconds."""
+def ticks(people: Sequence[tuple[int, float, float]], begin_s: float, end_s: float, at_once: int = 7) -> list[Ticks]:
+    """Ticks of a second of one camera at 2 fps; people are (local id, from, to) in seconds."""
     buffer = WatermarkBuffer([CameraView("cam", True)], S)
     rows = [row for who, low, high in people for row in walk(who, lambda _: (0, 0), low, high, fps=2)]
     frames = np.arange(round(begin_s * 2), round(end_s * 2)) * (S // 2)
     buffer.submit(message("cam", rows, 0, frames_us=frames.tolist()))
     buffer.end("cam")
-    return list(buffer.ticks(10**15))
+    return list(buffer.blocks(10**15, at_once))
 
 
-def work(meter: OccupancyMeter, all_ticks: list[Tick], crossings: Sequence[LineCrossing]) -> list[OccupancyRow]:
+def work(meter: OccupancyMeter, blocks: list[Ticks], crossings: Sequence[LineCrossing]) -> list[OccupancyRow]:
     rows = []
-    for tick in all_ticks:
-        now = [c for c in crossings if tick.start_us <= c.time_us < tick.end_us]
-        rows += meter.update(tick, now, ["cam"])
+    for block in blocks:
+        now = [[c for c in crossings if end_us - S <= c.time_us < end_us] for end_us in block.end_us.tolist()]
+        rows += meter.update(block, now, ["cam"])
     return rows + meter.finish([])
 
 
@@ -57,10 +58,10 @@ def test_rows_sum_from_the_day_start_and_turn_backs_do_not_count() -> None:
 def test_a_crossing_that_became_final_late_counts_in_its_own_minute_or_from_the_next_row_on() -> None:
     meter = OccupancyMeter(NOON_IST)
     rows = []
-    for tick in ticks([], 0, 180):
-        late = [crossing(59 * S)] if tick.start_us == 65 * S else []
-        too_late = [crossing(58 * S)] if tick.start_us == 100 * S else []
-        rows += meter.update(tick, late + too_late, ["cam"])
+    for tick in ticks([], 0, 180, at_once=1):
+        late = [crossing(59 * S)] if tick.data.start_us == 65 * S else []
+        too_late = [crossing(58 * S)] if tick.data.start_us == 100 * S else []
+        rows += meter.update(tick, [late + too_late], ["cam"])
     rows += meter.finish([])
     assert [(r.entries, r.inside) for r in rows] == [(1, 1), (2, 2), (2, 2)]
 
@@ -110,7 +111,7 @@ def closed_shop(**changes: object) -> OccupancyMeter:
     return OccupancyMeter(OccupancySettings(UTC_DAY, **{"hours": WEEK} | changes))  # type: ignore[arg-type]
 
 
-def pieces(*spans_min: tuple[float, float]) -> list[Tick]:
+def pieces(*spans_min: tuple[float, float]) -> list[Ticks]:
     """Ticks of frames without people, in minutes after nine o'clock."""
     return [tick for low, high in spans_min for tick in ticks([], NINE_US / S + low * 60, NINE_US / S + high * 60)]
 
@@ -183,12 +184,13 @@ def test_never_negative_and_the_rows_are_crossings_plus_corrections(moves: list[
     crossings = [crossing(NINE_US + minute * MINUTE, way) for minute, way in sorted(moves)]
     frames = pieces(*((minute, minute + 0.1) for minute in range(0, 1500, 60)))
     meter, rows, corrections = closed_shop(), [], []
-    for index, tick in enumerate(frames):
-        since_us = frames[index - 1].end_us if index else 0
+    for index, block in enumerate(frames):
+        since_us, end_us = frames[index - 1].data.end_us if index else 0, block.data.end_us
         if index == cut:
             state, meter = meter.state(), closed_shop()
             meter.restore(state)
-        rows += meter.update(tick, [c for c in crossings if since_us <= c.time_us < tick.end_us], ["cam"])
+        final = [c for c in crossings if since_us <= c.time_us < end_us]
+        rows += meter.update(block, [*[[]] * (len(block) - 1), final], ["cam"])
         corrections += meter.take_corrections()
         assert meter.current()[2] >= 0
     rows += meter.finish([])

@@ -124,6 +124,29 @@ def test_stop_at_any_tick_and_go_on_changes_nothing(seed: int, shuffle: int, sto
     assert told(run(second, messages, rows)) == told(plain)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(2, 600))
+def test_ticks_worked_together_give_what_they_give_one_by_one(seed: int, shuffle: int, at_once: int) -> None:
+    """Rows, and the state at a stop on the way, whatever the number of ticks and however the stream is cut."""
+    seen, rng = wander(seed), np.random.default_rng(shuffle)
+
+    def at_once_of(ticks: int) -> SiteOperators:
+        return SiteOperators(LINES, ZONES, DAY, CAMERAS, alerts=ALERTS, ticks_at_once=ticks)
+
+    one_by_one, together = at_once_of(1), at_once_of(at_once)
+    stop_us = int(rng.integers(1, END_US))
+    rows = []
+    for operators, cuts in ((one_by_one, 20), (together, 1)):
+        messages = interleave(streams(seen, rng, cuts), rng)
+        for one in messages:
+            operators.submit(one)
+        rows.append(operators.advance(stop_us))
+    assert together.state() == one_by_one.state()
+    for so_far, operators in zip(rows, (one_by_one, together), strict=True):
+        so_far.extend(operators.finish(END_US))
+    assert told(rows[1]) == told(rows[0])
+
+
 def test_the_random_scenes_hold_what_the_properties_are_about() -> None:
     rows = [run(site(), [part[0] for part in streams(wander(s), np.random.default_rng(0), 0)]) for s in range(10)]
     crossings = [c for r in rows for c in r.line_crossings]

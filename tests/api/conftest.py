@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from retail_ray.api.app import create_app
 from retail_ray.api.site import LiveCamera, LiveSnapshot, Named, SiteInfo
-from retail_ray.core.event_time import BufferCounts
 from retail_ray.core.records import CoverageRow, IdentityEvent, LineCrossing, OccupancyRow, TrackletRow, ZoneVisit
 from retail_ray.core.retail_records import Journey, JourneyStay
+from retail_ray.core.ticks import BufferCounts
 from retail_ray.core.time import to_us
 from retail_ray.lake.codecs import Record, RowContext
 from retail_ray.lake.epochs import Stage, publish

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.core.errors import DataError
-from retail_ray.core.event_time import CameraView, Tick, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.event_time import CameraView, WatermarkBuffer, pack_state, unpack_state
+from retail_ray.core.ticks import Tick, Ticks
 from tests.support.scenes import S, Sighting, chunks, message, unit
 
 CAMERAS = [CameraView("b", True), CameraView("a", True)]
@@ -57,6 +58,32 @@ def test_ticks_hold_every_row_once_in_canonical_order_with_its_embedding(seed: i
         assert tick.end_us == tick.start_us + TICK_US
         assert ((tick.start_us <= tick.time_us) & (tick.time_us < tick.end_us)).all()
         assert sorted(set(tick.frame_time_us.tolist())) == sorted(set(tick.time_us.tolist()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.lists(st.integers(0, 7 * S), max_size=3))
+def test_ticks_worked_at_once_are_those_that_follow_each_other(seed: int, longest: int, wakes: list[int]) -> None:
+    """The same ticks as one by one, cut where nothing was seen for longer than a tick, with the same wakes."""
+    rows = [replace(row, time_us=row.time_us * 3) for row in sightings(seed, 12)]
+
+    def blocks(at_once: int) -> list[Ticks]:
+        buffer, waiting = WatermarkBuffer([CameraView("a", True)], TICK_US), sorted(wakes)
+        buffer.submit(message("a", rows, 60 * S))
+        found = []
+        for ticks in buffer.blocks(30 * S, at_once, lambda: waiting[0] if waiting else None):
+            waiting[:] = [wake for wake in waiting if wake > ticks.data.end_us]
+            found.append(ticks)
+        return found
+
+    alone, together = blocks(1), blocks(longest)
+    assert [end for ticks in together for end in ticks.end_us.tolist()] == [ticks.data.end_us for ticks in alone]
+    assert rows_of([ticks.data for ticks in together]) == rows_of([ticks.data for ticks in alone])
+    assert all(1 <= len(ticks) <= longest for ticks in together)
+    for ticks in together:
+        begins = ticks.begins(ticks.number(ticks.data.time_us))
+        alike = [one for one in alone if ticks.data.start_us < one.data.end_us <= ticks.data.end_us]
+        assert np.diff(begins).tolist() == [len(one.data) for one in alike]
+        assert ticks.frame_minutes() == [minutes for one in alike for minutes in one.frame_minutes()]
 
 
 def test_contradicting_rows_are_settled_by_their_contents_not_by_arrival() -> None:

@@ -349,6 +349,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(tmp_path: P
     assert not set(one.values()) & {other[name] for name in other if "detections" in name}
 
 
+def test_decisions_are_numbered_over_all_days_so_that_each_day_can_be_counted_anew(tmp_path: Path) -> None:
+    """From three minutes before closing to three minutes after opening."""
+    over_night = ["--hours", "11.1", "--start", "2026-03-02T20:57", "--layout", "convenience", "--cameras", "2"]
+    assert simulate(tmp_path / "store", *over_night).exit_code == 0
+    with open_lake(tmp_path / "store/lake") as lake:
+        decided = lake.rows("SELECT sequence, session_id FROM identity_events ORDER BY sequence")
+    assert [row["sequence"] for row in decided] == list(range(len(decided)))
+    assert len({row["session_id"] for row in decided}) == 2
+    again = ["recount", "--site", str(tmp_path / "store/site.yaml"), "--in-process", "--json"]
+    result = CliRunner().invoke(main, again)
+    assert result.exit_code == 0, result.output
+    assert [day["date"] for day in json.loads(result.stdout)["days"]] == ["2026-03-02", "2026-03-03"]
+
+
 def test_a_closed_shop_is_covered_and_empty(tmp_path: Path) -> None:
     result = simulate(tmp_path / "night", "--hours", "0.5", "--cameras", "3", "--start", "2026-03-02T04:00")
     assert result.exit_code == 0, result.output

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.analytics.occupancy import OccupancyMeter, OccupancySettings
-from retail_ray.core.event_time import Tick
 from retail_ray.core.records import CoverageRow, LineCrossing, OccupancyRow
 from retail_ray.core.retail_records import QueueMinute, QueueVisit
+from retail_ray.core.ticks import Tick, Ticks
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, to_us
 from retail_ray.lake.codecs import RowContext
 from retail_ray.lake.epochs import Stage, publish
@@ -71,8 +71,8 @@ def test_occupancy_is_what_the_live_meter_says(found: list[LineCrossing]) -> Non
     meter = OccupancyMeter(OccupancySettings(BusinessDay("UTC", time(0))))
     rows: list[OccupancyRow] = []
     for minute in MINUTES:
-        tick = _quiet_tick(minute)
-        rows += meter.update(tick, [row for row in found if minute <= row.time_us < minute + US_PER_MINUTE], ["c"])
+        final = [row for row in found if minute <= row.time_us < minute + US_PER_MINUTE]
+        rows += meter.update(Ticks(_quiet_tick(minute), US_PER_MINUTE), [final], ["c"])
     assert occupancy(found, MINUTES) == [*rows, *meter.finish([])]
 
 

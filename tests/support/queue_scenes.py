@@ -58,10 +58,15 @@ class Scene:
         return rows
 
 
-def site(lanes: Sequence[LaneSettings], cell_m: float | None = None, cameras: Sequence[str] = ("a",)) -> SiteOperators:
+def site(
+    lanes: Sequence[LaneSettings],
+    cell_m: float | None = None,
+    cameras: Sequence[str] = ("a",),
+    ticks_at_once: int = 512,
+) -> SiteOperators:
     heat = None if cell_m is None else HeatSettings("UTC", cell_m)
     views = [CameraView(camera_id, calibrated=True) for camera_id in cameras]
-    return SiteOperators([], [], DAY, views, floor=FloorSettings(tuple(lanes), heat))
+    return SiteOperators([], [], DAY, views, floor=FloorSettings(tuple(lanes), heat), ticks_at_once=ticks_at_once)
 
 
 def track(local_id: int, path: Path, begin_s: float, end_s: float, fps: float = 5.0) -> list[Sighting]:
