@@ -44,7 +44,7 @@ def heat(lake: Lake, question: Question, min_people: int = 1, most_hotspots: int
     min_people: squares in which no hour had so many people are left out.
     """
     params = {name: value for name, value in question.params.items() if name not in ("camera", "start_us")}
-    rows = lake.rows(_SQL, params | {"first_us": question.start_us - _US_PER_HOUR + 1})
+    rows = lake.rows(_SQL, params | {"first_us": question.start_us - _US_PER_HOUR + 1}, question.site_days())
     grids: dict[float, list[HeatSquare]] = {}
     for row in rows:
         grids.setdefault(row.pop("cell_m"), []).append(HeatSquare(**row))

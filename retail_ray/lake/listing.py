@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from retail_ray.lake.schemas import TABLES
 
-_WORD: Final = re.compile(r"\w+")
+WORD: Final = re.compile(r"\w+")
 Partition = tuple[tuple[str, int, int], ...]
 """Name, size in bytes and change of contents (ns) of the files of one business day and site, by name; the same object
 while none changed."""
@@ -111,8 +111,8 @@ def _contents(status: os.stat_result) -> tuple[int, int]:
 
 def tables_behind(query: str, definitions: Mapping[str, str]) -> frozenset[str]:
     """Those of TABLES that a statement can read, by the words in it; `definitions`: the SQL of views and macros."""
-    words, seen = set(_WORD.findall(query.lower())), set[str]()
+    words, seen = set(WORD.findall(query.lower())), set[str]()
     while fresh := words & definitions.keys() - seen:
         seen |= fresh
-        words.update(*(_WORD.findall(definitions[name].lower()) for name in fresh))
+        words.update(*(WORD.findall(definitions[name].lower()) for name in fresh))
     return frozenset(words & TABLES.keys())
