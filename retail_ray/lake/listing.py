@@ -51,28 +51,46 @@ class Listing:
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self._folders: dict[str, _Folder] = {}
-        self._tables: dict[str, dict[tuple[str, str], Partition]] = {}
+        self._tables: dict[str, tuple[dict[tuple[str, str], Partition], list[str]]] = {}
         self._newest_ns = 0
 
     def partitions(self, table: str) -> Mapping[tuple[str, str], Partition]:
         """Files by (date, site) as their folders' names say; the same object as before while nothing changed."""
-        found = {}
+        known, folders = self._tables.get(table, ({}, []))
+        if folders and self._unchanged(folders):
+            return known
         top = f"{self._root}/{table}"
+        found, folders = {}, [top]
         for day in self._entries(top, "date=", ""):
-            for site in self._entries(f"{top}/{day[0]}", "site=", ""):
-                if files := self._entries(f"{top}/{day[0]}/{site[0]}", "", ".parquet"):
+            of_day = f"{top}/{day[0]}"
+            folders.append(of_day)
+            for site in self._entries(of_day, "site=", ""):
+                folders.append(f"{of_day}/{site[0]}")
+                if files := self._entries(folders[-1], "", ".parquet"):
                     found[day[0][5:], site[0][5:]] = files
-        known = self._tables.get(table)
-        if known is None or not _same(known, found):
-            self._tables[table] = known = found
+        if table not in self._tables or not _same(known, found):
+            known = found
+        self._tables[table] = known, folders
         return known
+
+    def _unchanged(self, folders: list[str]) -> bool:
+        """Whether all of them are as they were, and nothing could have come since under the same stamp."""
+        seen = self._folders
+        try:
+            for name in folders:
+                status, known = os.stat(name), seen[name]  # noqa: PTH116  a Path costs more than the call
+                if not known.settled or known.stamp != (status.st_ino, status.st_ctime_ns):
+                    return False
+        except (FileNotFoundError, NotADirectoryError, KeyError):
+            return False
+        return True
 
     def path(self, table: str, partition: tuple[str, str], name: str) -> str:
         return f"{self._root}/{table}/date={partition[0]}/site={partition[1]}/{name}"
 
     def _entries(self, folder: str, prefix: str, suffix: str) -> Partition:
         try:
-            status = os.stat(folder)  # noqa: PTH116  a Path costs more than the call, thousands of times a question
+            status = os.stat(folder)  # noqa: PTH116  as above
         except (FileNotFoundError, NotADirectoryError):
             self._folders.pop(folder, None)
             return ()
