@@ -13,8 +13,10 @@ from retail_ray.cli import main
 from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake import deletion_target
 from retail_ray.lake.check import check
+from retail_ray.lake.commit_days import put_together
 from retail_ray.lake.compaction import compact
 from retail_ray.lake.deletion import delete
+from retail_ray.lake.epochs import commits
 from retail_ray.lake.object_store import MANIFEST, ObjectStore, pull, push
 from retail_ray.lake.partitions import empty_aside
 from retail_ray.lake.replacements import maintenance
@@ -94,6 +96,30 @@ def test_a_push_sends_only_what_is_new_and_a_pull_gives_the_lake_back(lake: Path
     assert pulled(address, copy) == len(files(lake))
     assert all_rows(copy) == all_rows(lake)
     assert pulled(address, copy) == 0
+
+
+def test_commit_records_of_a_day_take_the_place_of_those_in_them(address: str, tmp_path: Path) -> None:
+    lake, copy, fresh = tmp_path / "lake", tmp_path / "copy", tmp_path / "fresh"
+    write_days(lake, 1, complete=False)
+    publish_epoch(lake, EPOCHS_A_DAY)
+    publish_epoch(lake, EPOCHS_A_DAY + 1)
+    with maintenance(lake):
+        compact(lake)
+        empty_aside(lake)
+    pushed(lake, address)
+    pulled(address, copy)
+    with maintenance(lake):
+        assert [len(day.records) for day in put_together(lake)] == [EPOCHS_A_DAY]
+    assert pushed(lake, address) == 1
+    assert [name for name in ObjectStore(address).manifest().records if name.startswith("_commits/")] == [
+        "_commits/r1/000000-000002.json.gz"
+    ]
+    for root in (copy, fresh):
+        pulled(address, root)
+        assert commits(root, "r1") == commits(lake, "r1")[:EPOCHS_A_DAY]
+        with maintenance(root):
+            assert put_together(root) == []
+        assert [path.name for path in (root / "_commits/r1").iterdir()] == ["000000-000002.json.gz"]
 
 
 def test_compaction_and_deletion_reach_the_store_and_its_copies(address: str, tmp_path: Path) -> None:
