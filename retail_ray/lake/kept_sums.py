@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import Final
@@ -64,10 +64,7 @@ class KeptSums:
         """Months of which every kept day is asked for."""
         if not self._monthly:
             return set()
-        asked, kept = defaultdict(int), defaultdict(int)
-        for counts, some in ((asked, days), (kept, self.known)):
-            for day in some:
-                counts[_month(day)] += 1
+        asked, kept = Counter(map(_month, days)), Counter(map(_month, self.known))
         return {month for month, count in asked.items() if count == kept[month] and count >= _LEAST_DAYS}
 
     def _merge(self, months: set[date]) -> None:

@@ -121,7 +121,8 @@ class Lake:
     def sql(self, query: str, params: Mapping[str, Any] | None = None, of: SiteDays | None = None) -> pa.Table:
         """Answer of one statement as Arrow; `$name` in the query takes its value from `params`.
 
-        of: the statement is about nothing else, so the tables that it names are read on these days alone.
+        of: the statement is about nothing else, so the tables that it names are read on these days alone; all but
+        `sites`, whose rows hold until there are newer ones.
         """
 
         def answer(cursor: duckdb.DuckDBPyConnection, text: str) -> pa.Table:
@@ -238,7 +239,7 @@ class Lake:
         reading a day."""
         selects = []
         with self._lock:
-            for table in sorted(TABLES.keys() & set(WORD.findall(query))):
+            for table in sorted((TABLES.keys() - {"sites"}) & set(WORD.findall(query))):
                 by_day = self._listed_days(table, site_id)
                 files = [
                     self._listing.path(table, (day.isoformat(), site_id), name)
