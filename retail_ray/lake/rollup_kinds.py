@@ -40,6 +40,17 @@ COVERAGE: Final = Rollup(
 )
 """By camera and number of expected frames a minute, which keeps the shares of the minutes whole numbers."""
 
+HEAT: Final = Rollup(
+    "heat_days",
+    "heat",
+    _IN_INTERVAL.format(time="time"),
+    f"""SELECT {{day}} AS date, cell_m, x0_m, y0_m, {_SPAN.format(time="time")}, {_NO_SESSIONS},
+        sum(round(presence_s * 1e6)::BIGINT)::BIGINT AS presence_us, max(people) AS people
+    FROM heat WHERE {{where}} GROUP BY {{day}}, cell_m, x0_m, y0_m""",
+    monthly="cell_m, x0_m, y0_m, sum(presence_us)::BIGINT AS presence_us, max(people) AS people",
+)
+"""Presence of squares in whole microseconds, whose sum is the same in every order."""
+
 JOURNEY_LENGTHS: Final = Rollup(
     "journey_lengths",
     "journeys",
@@ -177,4 +188,5 @@ def kinds() -> list[Rollup]:
     return [
         COVERAGE, coverage_slots(), crossings(), TRACKLETS, TRACKLET_BEGINS, ZONE_LENGTHS, ZONE_PEOPLE, STAY_BEGINS,
         JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM), SESSIONS, STAFF, ALERTS,
+        HEAT,
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, time, timedelta
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_ray.core.records import ZoneVisit
-from retail_ray.core.retail_records import Alert
+from retail_ray.core.retail_records import Alert, HeatCell
 from retail_ray.core.time import BusinessDay
 from retail_ray.lake.alerts import AlertFilter, alert_rules, alerts
 from retail_ray.lake.codecs import Record, RowContext
 from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.epochs import Stage, publish
+from retail_ray.lake.heat import heat
 from retail_ray.lake.kept_sums import on_days
 from retail_ray.lake.questions import Question
 from retail_ray.lake.rollup_kinds import ZONE_LENGTHS
@@ -35,7 +37,7 @@ def start_us(number: int) -> int:
     return DAY.start_us(FIRST + timedelta(days=number))
 
 
-def fill(root: Path, epoch: int, table: str, rows: list[Record]) -> None:
+def fill(root: Path, epoch: int, table: str, rows: Sequence[Record]) -> None:
     stage = Stage(root, RowContext("shop-1", "r1", "c1"), "site", DAY)
     publish(root, RowContext("shop-1", "r1", "c1"), epoch, stage.write_records(table, rows, epoch))
 
@@ -131,6 +133,42 @@ def test_a_statement_about_some_days_reads_no_others(months: Path) -> None:
         assert lake.rows(count)[0]["rows"] == 60 * (DAYS - len(CLOSED))
 
 
+def cells(number: int) -> list[HeatCell]:
+    """Of each hour some squares, with presence that no binary number has."""
+    return [
+        HeatCell(start_us(number) + hour * HOUR_US, x * 0.5, hour % 3 * 0.5, 0.5, 0.1 * (hour + 1) + number / 3, 1 + x)
+        for hour in range(24) for x in range(hour % 4)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("lake")
+    for number in range(DAYS):
+        fill(root, number, "heat", cells(number))
+    return root
+
+
+@settings(max_examples=15, deadline=None)
+@given(hours=st.tuples(st.integers(-30, DAYS * 24), st.integers(-30, DAYS * 24)), off_us=st.sampled_from([0, 1, 777]))
+def test_heat_of_kept_days_is_what_the_hours_say(warm: Path, hours: tuple[int, int], off_us: int) -> None:
+    begin, end = start_us(0) + min(hours) * HOUR_US + off_us, start_us(0) + (max(hours) + 1) * HOUR_US
+    first = DAY.start_us(DAY.date_of(begin))
+    expected: dict[tuple[float, float], tuple[int, int]] = {}
+    for cell in (cell for number in range(DAYS) for cell in cells(number)):
+        if first <= cell.time_us < end and cell.time_us > begin - HOUR_US:
+            us, people = expected.get((cell.x0_m, cell.y0_m), (0, 0))
+            expected[cell.x0_m, cell.y0_m] = us + round(cell.presence_s * 1e6), max(people, cell.people)
+    with open_lake(warm) as lake:
+        asked = Question("shop-1", DAY, begin, end)
+        for _ in ("from the facts, and some days kept", "all days kept"):
+            squares = [square for grid in heat(lake, asked) for square in grid.squares]
+            assert {(one.x0_m, one.y0_m): (one.presence_s, one.people) for one in squares} == {
+                place: (us / 1e6, people) for place, (us, people) in expected.items()
+            }
+            heat(lake, ask(0, DAYS - 1))
+
+
 def alert(number: int, hour: int, state: str, key: str) -> Alert:
     return Alert(
         start_us(number) + hour * HOUR_US,
@@ -153,7 +191,7 @@ def test_alerts_run_over_days_and_change_with_late_files(tmp_path: Path) -> None
         1: [alert(1, 1, "cleared", "a")],
         2: [alert(2, 3, "raised", "a")],
     }.items():
-        fill(tmp_path, number, "alerts", list(rows))
+        fill(tmp_path, number, "alerts", rows)
     with open_lake(tmp_path) as lake:
         found, more = alerts(lake, ask(0, 2), 10)
         assert [(one.dedup_key, one.status, one.cleared_us) for one in found] == [
