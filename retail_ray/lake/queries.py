@@ -164,7 +164,7 @@ def stats(lake: Lake, question: Question) -> Stats:
             tracklets=tracked["tracklets"],
             identities=tracked["identities"],
             unidentified_tracklets=tracked["unidentified"],
-            zone_visits=total(rollup_kinds.ZONE_LENGTHS, "stays")["stays"],
+            zone_visits=total(rollup_kinds.STAY_BEGINS, "beginnings")["beginnings"],
             occupancy=occupancy(lake, question),
             coverage=coverage(lake, question),
         )

@@ -125,13 +125,14 @@ def coverage_slots(slot_us: int = SLOT_US) -> Rollup:
     )
 
 
-def begins(table: str, time: str) -> Rollup:
-    """Earliest and latest beginning of a day's rows, to page through them."""
+def begins(table: str, time: str, within: str) -> Rollup:
+    """How many rows begin, and when the earliest and latest of a day do, to page through them."""
     earlier, span = 0, _SPAN.format(time=time)
     if table == "tracklets":
         earlier, span = 1, f"{span}, min(epoch_us(first_time)) AS from_us, max(epoch_us(last_time)) AS until_us"
-    sql = f"SELECT {{day}} AS date, {span}, {_NO_SESSIONS} FROM {table} WHERE {{where}} GROUP BY {{day}}"
-    return Rollup(f"{table}_begins", table, "true", sql, earlier)
+    sql = f"""SELECT {{day}} AS date, {span}, {_NO_SESSIONS}, count(*) AS beginnings
+        FROM {table} WHERE {{where}} GROUP BY {{day}}"""
+    return Rollup(f"{table}_begins", table, within, sql, earlier)
 
 
 def headcount(staff_from: float) -> Rollup:
@@ -178,9 +179,9 @@ ALERTS: Final = Rollup(
 )
 """Every change: they are few, and a year of them lies in as many files as it has days."""
 
-TRACKLET_BEGINS: Final = begins("tracklets", "first_time")
-STAY_BEGINS: Final = begins("zone_visits", "enter_time")
-JOURNEY_BEGINS: Final = begins("journeys", "enter_time")
+TRACKLET_BEGINS: Final = begins("tracklets", "first_time", _TRACKS)
+STAY_BEGINS: Final = begins("zone_visits", "enter_time", _STAYS)
+JOURNEY_BEGINS: Final = begins("journeys", "enter_time", _VISITS)
 
 
 def kinds() -> list[Rollup]:
