@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from retail_ray.cli import main
 from retail_ray.core.errors import LakeError
 from retail_ray.lake.check import check
 from retail_ray.lake.commit_days import commit_days, put_together
@@ -95,6 +97,16 @@ def test_where_an_epoch_is_in_both_it_counts_once(lake: Path) -> None:
     joined(lake)
     assert len(names(lake)) == 4
     assert commits(lake, "r1") == before
+
+
+def test_the_command_says_what_it_does(lake: Path) -> None:
+    said = [
+        CliRunner().invoke(main, ["lake", "compact", "--lake", str(lake), *more]).output.splitlines()[-1]
+        for more in (["--dry-run"], [], [])
+    ]
+    assert said == [
+        "5 commit records would become 2 files", "5 commit records became 2 files", "0 commit records became 0 files"
+    ]  # fmt: skip
 
 
 def test_a_damaged_file_is_named(lake: Path) -> None:
