@@ -277,7 +277,9 @@ class Rollups:
         holding = {
             day: kept_of(some, days[day]) for day, some in files.items() if digest(rollup.sql, some) == days[day].digest
         }
-        self._kept[rollup.name, site_id].put(sums if holding.keys() == days.keys() else of_days(sums, holding), holding)
+        if holding:  # the columns of a file of another program's sums may be others
+            kept = sums if holding.keys() == days.keys() else of_days(sums, holding)
+            self._kept[rollup.name, site_id].put(kept, holding)
 
     def save(self, rollup: Rollup, site_id: str) -> Saved:
         """Sum up every business day that is not kept, and put all into the roll-up's file."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, time, timedelta
 from pathlib import Path
 
@@ -234,6 +235,19 @@ def test_sums_in_files_are_used_as_long_as_they_hold(week: Path, tmp_path: Path)
     path.write_bytes(b"PAR1 and then nothing")
     with open_lake(root) as lake:
         assert stats(lake, ask()).crossings.entries < 1000
+
+
+def test_sums_that_another_program_kept_are_not_used(week: Path, tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(week, root)
+    with open_lake(root) as lake:
+        right = stats(lake, ask())
+        older = replace(crossings(), sql=crossings().sql.replace("AS exits", "AS went_out"))
+    with open_lake(root) as lake:
+        assert lake.rollups.save(older, "shop-1").summed_up == DAYS
+    with open_lake(root) as lake:
+        assert stats(lake, ask()) == right
+        assert lake.rollups.save(crossings(), "shop-1").summed_up == 0
 
 
 # --- which files there are
