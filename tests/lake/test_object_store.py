@@ -19,10 +19,24 @@ from retail_ray.lake.deletion import delete
 from retail_ray.lake.epochs import commits
 from retail_ray.lake.object_store import MANIFEST, ObjectStore, pull, push
 from retail_ray.lake.partitions import empty_aside
+from retail_ray.lake.queries import tracks
+from retail_ray.lake.questions import Question
 from retail_ray.lake.replacements import maintenance
 from retail_ray.lake.sql_guard import user_sql
 from retail_ray.lake.views import open_lake
-from tests.lake.maintained import EPOCHS_A_DAY, SITE, all_rows, files, publish_epoch, rows, write_days
+from tests.lake.maintained import (
+    CAMERAS,
+    DAY,
+    DAY_US,
+    EPOCHS_A_DAY,
+    FIRST_DAY,
+    SITE,
+    all_rows,
+    files,
+    publish_epoch,
+    rows,
+    write_days,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +87,11 @@ def pulled(address: str, root: Path) -> int:
 
 def test_questions_have_the_same_answers_from_the_store(lake: Path, address: str) -> None:
     pushed(lake, address)
-    with open_lake(address) as remote:
+    begin_us = DAY.start_us(FIRST_DAY)
+    asked = Question(SITE, DAY, begin_us, begin_us + DAY_US, CAMERAS)
+    with open_lake(address) as remote, open_lake(lake) as local:
         assert rows(remote) == all_rows(lake)
+        assert tracks(remote, asked, 9) == tracks(local, asked, 9)
     answer = user_sql(address, "SELECT count(*) FROM tracklet_identity")
     assert answer.rows == [(2 * EPOCHS_A_DAY,)]
     done = CliRunner().invoke(main, ["sql", "--lake", address, "--format", "csv", "SELECT count(*) AS n FROM heat"])
