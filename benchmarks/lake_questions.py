@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from benchmarks.year_lake import DAY, YearLake
 from retail_ray.core.time import US_PER_S
+from retail_ray.lake.alerts import alerts
 from retail_ray.lake.dwell import zone_summary
 from retail_ray.lake.headcount import headcount
+from retail_ray.lake.heat import heat
 from retail_ray.lake.journeys import journey_summary, journeys
 from retail_ray.lake.queries import footfall, occupancy, stats, tracks, zone_visits
 from retail_ray.lake.questions import Question, coverage, days_on_record
@@ -22,9 +24,6 @@ _OF_SITE: Final = """WHERE site_id = $site AND date BETWEEN $first_day AND $last
     AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)"""
 _WAITS: Final = f"""SELECT lane_id, date_trunc('hour', time) AS hour, avg(queue_length_mean), max(queue_length_max),
     sum(served), sum(abandoned), avg(avg_wait_s) FROM queue_metrics {_OF_SITE} GROUP BY ALL ORDER BY ALL"""
-_HEAT: Final = f"""SELECT x0_m, y0_m, cell_m, sum(presence_s) AS presence_s FROM heat {_OF_SITE}
-    GROUP BY ALL ORDER BY ALL"""
-_ALERTS: Final = f"SELECT * FROM alerts {_OF_SITE} ORDER BY time DESC LIMIT {PAGE}"
 _CURVE: Final = f"SELECT time, inside FROM occupancy {_OF_SITE} ORDER BY time"
 
 Asked = Callable[[Lake, Question], Any]
@@ -77,10 +76,10 @@ def dashboards(lake: YearLake, span: int) -> list[Dashboard]:
         Dashboard("coverage by camera", span, coverage),
         Dashboard("days on record", span, lambda o, q: days_on_record(o, q.site_id)),
         Dashboard("queues by hour", week, _sql(_WAITS)),
-        Dashboard("heat", month, _sql(_HEAT)),
+        Dashboard("heat", month, heat),
         Dashboard("occupancy, newest", 1, occupancy),
         Dashboard("occupancy by minute", 1, _sql(_CURVE)),
-        Dashboard("alerts, newest page", span, _sql(_ALERTS)),
+        Dashboard("alerts, newest page", span, lambda o, q: alerts(o, q, PAGE)),
     ]
 
 

@@ -40,12 +40,14 @@ def lake() -> None:
 @_dry_run_option
 def compact(root: Path, *, dry_run: bool) -> None:
     """Make one file of the many of each run, table, business day and site. Exit code 1 where some were left out."""
+    from retail_ray.lake.commit_days import commit_days, put_together
     from retail_ray.lake.compaction import compact as compact_files
     from retail_ray.lake.compaction import merges
 
     with refusals(), _maintained(root):
         wanted = merges(root)
         done = [] if dry_run else compact_files(root, wanted, _say_merged)
+        days = commit_days(root) if dry_run else put_together(root)
     if dry_run:
         for merge in wanted:
             click.echo(
@@ -56,6 +58,8 @@ def compact(root: Path, *, dry_run: bool) -> None:
     click.echo(
         f"{files:,} files of {size:,} bytes became {len(merged):,} of {sum(p.bytes_after for p in merged):,} bytes"
     )
+    would = "would become" if dry_run else "became"
+    click.echo(f"{sum(len(day.records) for day in days):,} commit records {would} {len(days):,} files")
     if len(merged) < len(done):
         raise SystemExit(FOUND_FAULTS)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Final, Literal
 
 from retail_ray.core.retail_records import Severity
+from retail_ray.lake import rollup_kinds
 from retail_ray.lake.queries import RowKey
 from retail_ray.lake.questions import Question
 from retail_ray.lake.runs import runs
@@ -17,9 +19,9 @@ LOOK_BACK_DAYS: Final = 31
 
 # Each raised alert with the change that follows it under its key, in whichever run that is.
 _ALERTS: Final = """
-WITH changes AS (
+changes AS (
     SELECT *, lead(state) OVER following AS next_state, lead(time) OVER following AS next_time
-    FROM alerts WHERE site_id = $site AND date >= $first_day - $look_back
+    FROM parts
     WINDOW following AS (PARTITION BY dedup_key ORDER BY time, state DESC)
 ), found AS (
     SELECT epoch_us(time) AS raised_us, CASE WHEN next_state = 'cleared' THEN epoch_us(next_time) END AS cleared_us,
@@ -88,8 +90,10 @@ def alerts(
 ) -> tuple[list[FoundAlert], RowKey | None]:
     """Alerts raised or open in the interval, newest first, paged like `zone_visits`."""
     place = dict(zip(("after_us", "after_key", "after_run"), after or (None,) * 3, strict=False))
-    rows = lake.rows(
-        f"""{_ALERTS} SELECT * FROM asked
+    rows = _asked(
+        lake,
+        question,
+        """SELECT * FROM asked
         WHERE $after_us IS NULL OR (raised_us, dedup_key, run_id) < ($after_us, $after_key, $after_run)
         ORDER BY raised_us DESC, dedup_key DESC, run_id DESC LIMIT $rows""",
         _params(lake, question, wanted) | place | {"rows": limit + 1},
@@ -100,8 +104,10 @@ def alerts(
 
 def alert_rules(lake: Lake, question: Question, wanted: AlertFilter = ALL_ALERTS) -> list[RuleSummary]:
     """The same alerts by rule, in the order of their ids."""
-    rows = lake.rows(
-        f"""{_ALERTS} SELECT rule_id, count(*) AS alerts, count(*) FILTER (status = 'open') AS open,
+    rows = _asked(
+        lake,
+        question,
+        """SELECT rule_id, count(*) AS alerts, count(*) FILTER (status = 'open') AS open,
                coalesce(sum(cleared_us - raised_us), 0) / 1e6 AS open_s
         FROM asked GROUP BY rule_id ORDER BY rule_id""",
         _params(lake, question, wanted),
@@ -109,11 +115,16 @@ def alert_rules(lake: Lake, question: Question, wanted: AlertFilter = ALL_ALERTS
     return [RuleSummary(**row) for row in rows]
 
 
+def _asked(lake: Lake, question: Question, query: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    within = question.params["first_day"] - timedelta(days=LOOK_BACK_DAYS), date.max
+    return lake.rollups.by_day(rollup_kinds.ALERTS, question.site_id, f", {_ALERTS} {query}", within, params)
+
+
 def _params(lake: Lake, question: Question, wanted: AlertFilter) -> dict[str, Any]:
     running = [run.run_id for run in runs(lake.root, question.site_id) if run.status == "running"]
-    asked = {name: value for name, value in question.params.items() if name not in ("camera", "last_day")}
-    return asked | {
-        "look_back": LOOK_BACK_DAYS,
+    return {
+        "start_us": question.start_us,
+        "end_us": question.end_us,
         "running": running,
         "rule": wanted.rule_id,
         "severity": wanted.severity,

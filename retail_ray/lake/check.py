@@ -11,13 +11,13 @@ from retail_ray.core.errors import LakeError
 from retail_ray.lake.check_rows import Finding, row_findings
 from retail_ray.lake.deletion import unfinished_deletions
 from retail_ray.lake.epochs import FileEntry
+from retail_ray.lake.file_checks import has_current_columns
 from retail_ray.lake.files import lake_errors
 from retail_ray.lake.locks import publishing
 from retail_ray.lake.replacements import current_files, digest_of, unfinished
 from retail_ray.lake.retention import first_kept_days, is_retained
 from retail_ray.lake.runs import RunRecord, overlapping_runs, runs
 from retail_ray.lake.schemas import TABLES
-from retail_ray.lake.views import has_current_columns
 
 QUARANTINED: Final = frozenset({"orphan", "foreign", "damaged", "future_schema"})
 """Kinds of files that `repair` moves away."""

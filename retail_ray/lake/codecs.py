@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -105,9 +105,9 @@ def encode(table: str, records: Sequence[Record], context: RowContext) -> pa.Tab
     """Rows of one table; their order is kept. DataError names the table where a record is not its type."""
     schema = schema_of(table)
     wanted = DetectionRows if table == "detections" else _ROW_TYPES[table]
-    for record in records:
-        if not isinstance(record, wanted):
-            raise DataError(f"table '{table}' takes {wanted.__name__}, found {type(record).__name__}")
+    for kind in dict.fromkeys(map(type, records)):
+        if not issubclass(kind, wanted):
+            raise DataError(f"table '{table}' takes {wanted.__name__}, found {kind.__name__}")
     try:
         columns = detection_columns(records) if table == "detections" else _row_columns(table, records)
         n = sum(map(len, records)) if table == "detections" else len(records)  # type: ignore[arg-type]
@@ -187,11 +187,8 @@ def _encodings(schema: pa.Schema) -> dict[str, str]:
 def _as(field: pa.Field, values: Any) -> pa.Array:
     if pa.types.is_timestamp(field.type):
         array = pa.array(values, pa.int64()).cast(field.type)
-    elif pa.types.is_dictionary(field.type):
-        text = values if isinstance(values, pa.DictionaryArray) else pa.array(values, pa.string()).dictionary_encode()
-        array = text.cast(field.type)
     else:
-        array = pa.array(values, field.type)
+        array = values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
     if array.null_count and not field.nullable:
         raise pa.ArrowInvalid(f"column {field.name} has no value for some rows")
     return array
@@ -210,27 +207,26 @@ def _attribute(table: str, column: str) -> str:
 
 def _row_columns(table: str, records: Sequence[Any]) -> dict[str, Any]:
     nan_is_null = _NAN_IS_NULL.get(table, ())
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in TABLES[table].names:
         if name in _COMMON:
             continue
-        read: Callable[[Any], Any] = _reader(_attribute(table, name))
-        values = [read(record) for record in records]
+        values = list(map(attrgetter(_attribute(table, name)), records))
         if name in nan_is_null:
-            values = [None if math.isnan(value) else value for value in values]
-        columns[name] = [_stays(stays) for stays in values] if name == "stays" else values
+            columns[name] = pa.array(values, pa.float64(), from_pandas=True)
+        else:
+            columns[name] = _stays(values) if name == "stays" else values
     return columns
 
 
-def _stays(stays: Sequence[JourneyStay]) -> list[dict[str, Any]]:
-    return [
-        {"zone_id": stay.zone_id, "enter_time": stay.enter_us, "exit_time": stay.exit_us, "dwell_s": stay.dwell_s}
-        for stay in stays
-    ]
-
-
-def _reader(attribute: str) -> Callable[[Any], Any]:
-    return lambda record: getattr(record, attribute)
+def _stays(stays_of: Sequence[Sequence[JourneyStay]]) -> pa.ListArray:
+    """One list per visit, out of one array per field."""
+    lists = TABLES["journeys"].field("stays").type
+    ends = np.cumsum([0, *map(len, stays_of)], dtype=np.int32)
+    flat = [stay for stays in stays_of for stay in stays]
+    fields = list(lists.value_type)
+    columns = [_as(field, list(map(attrgetter(_attribute("journeys", field.name)), flat))) for field in fields]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.StructArray.from_arrays(columns, fields=fields), lists)
 
 
 def _values(table: str, name: str, column: pa.ChunkedArray) -> list[Any]:

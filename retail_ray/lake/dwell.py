@@ -49,7 +49,8 @@ def zone_summary(lake: Lake, question: Question, zone_ids: tuple[str, ...]) -> l
         rows = lake.rollups.rows(rollup_kinds.ZONE_PEOPLE, question, _PEOPLE, params)
     people = {row["zone_id"]: row["people"] + row["unknown"] for row in rows}
     zones = np.array(lengths["zone_id"].to_pylist(), object)
-    tenths, stays, ended = (lengths[name].to_numpy() for name in ("tenths", "stays", "ended"))
+    # Without a detour over `to_numpy`, which imports pandas.
+    tenths, stays, ended = (np.from_dlpack(lengths[name].combine_chunks()) for name in ("tenths", "stays", "ended"))
     found = []
     for zone_id in zone_ids:
         mine = zones == zone_id

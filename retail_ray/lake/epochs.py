@@ -4,6 +4,7 @@
     <lake>/<table>/date=…/site=…/<writer>-<run>-<epoch>.parquet
     <lake>/_states/<run>/<writer>-<epoch>.state       state blobs of the last two commits
     <lake>/_commits/<run>/<epoch>.json                one record per epoch, written last
+    <lake>/_commits/<run>/<first>-<last>.json.gz      the records of a finished day; see commit_days.py
     <lake>/_replacements/<run>/…                      which committed files were rewritten since; see replacements.py
 
 A crash before the record leaves orphans, which `recover` removes; a crash after it leaves only leftovers.
@@ -11,13 +12,18 @@ A crash before the record leaves orphans, which `recover` removes; a crash after
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import re
 import shutil
+import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -41,6 +47,9 @@ from retail_ray.lake.locks import publishing
 from retail_ray.lake.schemas import TABLES
 
 STATES_KEPT: Final = 2
+_EPOCH: Final = re.compile(r"(?P<first>\d+)(?P<last>)\.json")
+_first: Final = attrgetter("first")
+_DAY_OF_EPOCHS: Final = re.compile(r"(?P<first>\d+)-(?P<last>\d+)\.json\.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,31 +156,103 @@ def publish(
 
 
 def commits(lake_root: Path, run_id: str) -> list[Commit]:
-    """All commit records of a run in the order of their epochs."""
-    return [read_commit(path) for path in _commit_paths(lake_root, run_id)]
+    """All commits of a run in the order of their epochs."""
+    return list(commits_after(lake_root, run_id, -1))
 
 
 def commits_after(lake_root: Path, run_id: str, epoch: int) -> Iterator[Commit]:
-    """The commits of a run behind this epoch, in order; earlier ones are not read."""
-    for path in _commit_paths(lake_root, run_id):
-        if int(path.stem) > epoch:
-            yield read_commit(path)
+    """The commits of a run behind this epoch, in order; records of earlier ones are not read."""
+    while True:
+        records = [record for record in commit_records(lake_root, run_id) if record.last > epoch]
+        for record in records:
+            try:
+                found = read_record(record.path)
+            except LakeError:
+                if record.path.exists():
+                    raise
+                break  # put into the record of its day meanwhile: list them again
+            for commit in found:
+                if commit.epoch > epoch:
+                    epoch = commit.epoch
+                    yield commit
+        else:
+            return
 
 
 def last_commit(lake_root: Path, run_id: str) -> Commit | None:
-    paths = _commit_paths(lake_root, run_id)
-    return read_commit(paths[-1]) if paths else None
+    records = commit_records(lake_root, run_id)
+    return read_record(records[-1].path)[-1] if records else None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """One file with the commits of the epochs from first to last."""
+
+    first: int
+    last: int
+    place: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.place)
+
+    @property
+    def is_of_day(self) -> bool:
+        return self.place.endswith(".gz")
+
+
+def commit_records(lake_root: Path, run_id: str) -> list[CommitRecord]:
+    """The files with a run's commits in the order of their epochs; each epoch is in one of them."""
+    folder = Path(lake_root) / "_commits" / check_name("run", run_id)
+    with lake_errors("list", folder):
+        # What leaves the first listing for the record of its day is in the second.
+        singles = _listed(folder, _EPOCH)
+        days = sorted(_listed(folder, _DAY_OF_EPOCHS), key=_first)
+    firsts = [day.first for day in days]
+
+    def is_in_day(single: CommitRecord) -> bool:
+        place = bisect_right(firsts, single.first) - 1
+        return place >= 0 and single.last <= days[place].last
+
+    return sorted([*days, *(single for single in singles if not is_in_day(single))], key=_first)
+
+
+def _listed(folder: Path, names: re.Pattern[str]) -> list[CommitRecord]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        found = [names.fullmatch(entry.name) for entry in entries]
+        return [
+            CommitRecord(int(name["first"]), int(name["last"] or name["first"]), f"{folder}/{name[0]}")
+            for name in found if name
+        ]  # fmt: skip
+    return []
+
+
+def read_record(path: Path) -> list[Commit]:
+    """The commits of one record; LakeError where it is damaged."""
+    if path.suffix != ".gz":
+        return [read_commit(path)]
+    with lake_errors("read", path):
+        blob = path.read_bytes()
+    try:
+        content = json.loads(gzip.decompress(blob))
+        return [_commit(commit) for commit in content]
+    except (ValueError, EOFError, OSError, zlib.error, TypeError, KeyError, AttributeError) as error:
+        raise LakeError(f"{path}: not the commit records of a day ({error}); restore it from a copy") from error
 
 
 def read_commit(path: Path) -> Commit:
     with lake_errors("read", path):
         content = read_json(path)
     try:
-        files = tuple(FileEntry(**entry) for entry in content["files"])
-        states = {writer: FileEntry(**entry) for writer, entry in content["states"].items()}
-        return Commit(**content | {"files": files, "states": states})
+        return _commit(content)
     except (TypeError, KeyError, AttributeError) as error:
         raise LakeError(f"{path}: not a commit record ({error}); restore it from a copy of the lake") from error
+
+
+def _commit(content: Any) -> Commit:
+    files = tuple(FileEntry(**entry) for entry in content["files"])
+    states = {writer: FileEntry(**entry) for writer, entry in content["states"].items()}
+    return Commit(**content | {"files": files, "states": states})
 
 
 def load_states(lake_root: Path, commit: Commit) -> dict[str, bytes]:
@@ -273,12 +354,6 @@ def _commit_path(root: Path, run: str, epoch: int) -> Path:
     return root / "_commits" / run / f"{epoch:06d}.json"
 
 
-def _commit_paths(lake_root: Path, run_id: str) -> list[Path]:
-    folder = Path(lake_root) / "_commits" / check_name("run", run_id)
-    with lake_errors("list", folder):
-        return sorted(folder.glob("[0-9]*.json"), key=lambda path: int(path.stem)) if folder.is_dir() else []
-
-
 def _files_of_run(root: Path, run: str) -> Iterator[tuple[Path, int]]:
     """Published rows of a run with their epochs, committed or not. A run's name holds no '-': the ending is its own."""
     ending = re.compile(rf".+-{re.escape(run)}-(\d{{6,}})\.parquet")
@@ -289,7 +364,8 @@ def _files_of_run(root: Path, run: str) -> Iterator[tuple[Path, int]]:
 
 
 def _drop_old_states(root: Path, run: str) -> None:
-    newest = [read_commit(path) for path in _commit_paths(root, run)[-STATES_KEPT:]]
+    records = commit_records(root, run)[-STATES_KEPT:]
+    newest = [commit for record in records for commit in read_record(record.path)][-STATES_KEPT:]
     kept = {root / entry.path for commit in newest for entry in commit.states.values()}
     for path in (root / "_states" / run).glob("*.state"):
         if path not in kept:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from retail_ray.core.hotspots import Hotspot, hotspots
+from retail_ray.lake import rollup_kinds
 from retail_ray.lake.questions import Question
 from retail_ray.lake.views import Lake
 
-_SQL: Final = """
-SELECT cell_m, x0_m, y0_m, sum(presence_s) AS presence_s, max(people) AS people FROM heat
-WHERE site_id = $site AND date BETWEEN $first_day AND $last_day
-  AND time >= make_timestamptz($first_us) AND time < make_timestamptz($end_us)
+_SQUARES: Final = """
+SELECT cell_m, x0_m, y0_m, sum(presence_us)::BIGINT / 1e6 AS presence_s, max(people) AS people FROM parts
 GROUP BY cell_m, x0_m, y0_m ORDER BY cell_m, y0_m, x0_m
 """
 _US_PER_HOUR: Final = 3_600_000_000
@@ -43,8 +42,9 @@ def heat(lake: Lake, question: Question, min_people: int = 1, most_hotspots: int
 
     min_people: squares in which no hour had so many people are left out.
     """
-    params = {name: value for name, value in question.params.items() if name not in ("camera", "start_us")}
-    rows = lake.rows(_SQL, params | {"first_us": question.start_us - _US_PER_HOUR + 1})
+    day_us = question.day.start_us(question.params["first_day"])
+    hours = replace(question, start_us=max(question.start_us - _US_PER_HOUR + 1, day_us), camera_id=None)
+    rows = lake.rollups.rows(rollup_kinds.HEAT, hours, _SQUARES, hours.params)
     grids: dict[float, list[HeatSquare]] = {}
     for row in rows:
         grids.setdefault(row.pop("cell_m"), []).append(HeatSquare(**row))

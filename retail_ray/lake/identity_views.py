@@ -94,9 +94,9 @@ def identities_on(days: str, tracklets: str | None = None) -> str:
     return identities_within(f"site_id = $site AND date IN ({days})", tracklets)
 
 
-def journeys_view(columns: list[str]) -> str:
+def journeys_select(columns: list[str]) -> str:
     """`journeys`: of each identity and business day the rows of the newest version; all stand in journey_versions."""
-    return f"CREATE OR REPLACE VIEW journeys AS SELECT {', '.join(columns)}, date {_NEWEST_JOURNEYS}"
+    return f"SELECT {', '.join(columns)}, date {_NEWEST_JOURNEYS}"
 
 
 def identities_within(days: str, tracklets: str | None = None) -> str:

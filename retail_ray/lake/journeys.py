@@ -12,9 +12,10 @@ from retail_ray.core.retail_records import JourneyStay
 from retail_ray.lake import rollup_kinds
 from retail_ray.lake.conversion_views import journey_conversions
 from retail_ray.lake.identity_views import identities_within
+from retail_ray.lake.kept_sums import listed
 from retail_ray.lake.queries import RowKey
 from retail_ray.lake.questions import Question
-from retail_ray.lake.rollups import listed, used
+from retail_ray.lake.rollups import used
 from retail_ray.lake.views import Lake
 
 _MINE: Final = """site_id = $site AND date IN ({days})
@@ -84,7 +85,7 @@ def journey_summary(lake: Lake, question: Question, wanted: JourneyFilter = ALL_
         return JourneySummary(**rows[0])
     days = [day for day in lake.days("journeys", question.site_id) if params["first_day"] <= day <= params["last_day"]]
     text = f"{_SUMMARY} journeys WHERE {_MINE.format(days=listed(days))}"
-    return JourneySummary(**lake.rows(text, used(text, params))[0])
+    return JourneySummary(**lake.rows(text, used(text, params), (question.site_id, days))[0])
 
 
 def journeys(
@@ -104,7 +105,7 @@ def journeys(
           AND ($after_us IS NULL
                OR (epoch_us(enter_time), journey_id, run_id) > ($after_us, $after_journey, $after_run))
         ORDER BY enter_us, journey_id, run_id LIMIT $rows"""
-        return lake.rows(text, used(text, params))
+        return lake.rows(text, used(text, params), (question.site_id, days))
 
     rows = lake.rollups.page(
         rollup_kinds.JOURNEY_BEGINS,
@@ -131,7 +132,11 @@ def _with_conversions(lake: Lake, question: Question, rows: list[dict[str, Any]]
         SELECT run_id, journey_id, converted, conversion_source FROM bought WHERE list_contains($ids, journey_id)"""
     known = {
         (row.pop("run_id"), row.pop("journey_id")): row
-        for row in lake.rows(text, {"site": question.site_id, "ids": [row["journey_id"] for row in rows]})
+        for row in lake.rows(
+            text,
+            {"site": question.site_id, "ids": [row["journey_id"] for row in rows]},
+            (question.site_id, around),
+        )
     }
     return [row | known.get((row["run_id"], row["journey_id"]), {}) for row in rows]
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from retail_ray.lake.schemas import TABLES
 
-_WORD: Final = re.compile(r"\w+")
+WORD: Final = re.compile(r"\w+")
 Partition = tuple[tuple[str, int, int], ...]
 """Name, size in bytes and change of contents (ns) of the files of one business day and site, by name; the same object
 while none changed."""
@@ -51,28 +51,46 @@ class Listing:
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self._folders: dict[str, _Folder] = {}
-        self._tables: dict[str, dict[tuple[str, str], Partition]] = {}
+        self._tables: dict[str, tuple[dict[tuple[str, str], Partition], list[str]]] = {}
         self._newest_ns = 0
 
     def partitions(self, table: str) -> Mapping[tuple[str, str], Partition]:
         """Files by (date, site) as their folders' names say; the same object as before while nothing changed."""
-        found = {}
+        known, folders = self._tables.get(table, ({}, []))
+        if folders and self._unchanged(folders):
+            return known
         top = f"{self._root}/{table}"
+        found, folders = {}, [top]
         for day in self._entries(top, "date=", ""):
-            for site in self._entries(f"{top}/{day[0]}", "site=", ""):
-                if files := self._entries(f"{top}/{day[0]}/{site[0]}", "", ".parquet"):
+            of_day = f"{top}/{day[0]}"
+            folders.append(of_day)
+            for site in self._entries(of_day, "site=", ""):
+                folders.append(f"{of_day}/{site[0]}")
+                if files := self._entries(folders[-1], "", ".parquet"):
                     found[day[0][5:], site[0][5:]] = files
-        known = self._tables.get(table)
-        if known is None or not _same(known, found):
-            self._tables[table] = known = found
+        if table not in self._tables or not _same(known, found):
+            known = found
+        self._tables[table] = known, folders
         return known
+
+    def _unchanged(self, folders: list[str]) -> bool:
+        """Whether all of them are as they were, and nothing could have come since under the same stamp."""
+        seen = self._folders
+        try:
+            for name in folders:
+                status, known = os.stat(name), seen[name]  # noqa: PTH116  a Path costs more than the call
+                if not known.settled or known.stamp != (status.st_ino, status.st_ctime_ns):
+                    return False
+        except (FileNotFoundError, NotADirectoryError, KeyError):
+            return False
+        return True
 
     def path(self, table: str, partition: tuple[str, str], name: str) -> str:
         return f"{self._root}/{table}/date={partition[0]}/site={partition[1]}/{name}"
 
     def _entries(self, folder: str, prefix: str, suffix: str) -> Partition:
         try:
-            status = os.stat(folder)  # noqa: PTH116  a Path costs more than the call, thousands of times a question
+            status = os.stat(folder)  # noqa: PTH116  as above
         except (FileNotFoundError, NotADirectoryError):
             self._folders.pop(folder, None)
             return ()
@@ -111,8 +129,8 @@ def _contents(status: os.stat_result) -> tuple[int, int]:
 
 def tables_behind(query: str, definitions: Mapping[str, str]) -> frozenset[str]:
     """Those of TABLES that a statement can read, by the words in it; `definitions`: the SQL of views and macros."""
-    words, seen = set(_WORD.findall(query.lower())), set[str]()
+    words, seen = set(WORD.findall(query.lower())), set[str]()
     while fresh := words & definitions.keys() - seen:
         seen |= fresh
-        words.update(*(_WORD.findall(definitions[name].lower()) for name in fresh))
+        words.update(*(WORD.findall(definitions[name].lower()) for name in fresh))
     return frozenset(words & TABLES.keys())

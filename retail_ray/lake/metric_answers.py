@@ -195,7 +195,9 @@ def _counted(lake: Lake, question: Question, asked: _Asked, cells: _Cells) -> _F
     query = sql_of(asked.metric, asked.by, asked.staff)
     params = question.params | {"staff_from": STAFF_FROM, "starts": cells.starts, "cells": cells.cell_of}
     named = set(re.findall(r"\$(\w+)", query))
-    rows = lake.rows(query, {name: value for name, value in params.items() if name in named})
+    rows = lake.rows(
+        query, {name: value for name, value in params.items() if name in named}, question.site_days(beside=1)
+    )
     keys = ["cell", *asked.columns]
     return {tuple(row.pop(key) for key in keys): row for row in rows}
 

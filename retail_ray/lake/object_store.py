@@ -25,7 +25,7 @@ import pyarrow.fs
 from retail_ray.core.errors import LakeError
 from retail_ray.core.uris import mask_credentials
 from retail_ray.lake.compaction import verify
-from retail_ray.lake.epochs import FileEntry, commits
+from retail_ray.lake.epochs import FileEntry, commit_records, read_record
 from retail_ray.lake.files import make_folders, sha256, sync_file, write_atomically
 from retail_ray.lake.locks import exchanging
 from retail_ray.lake.partitions import draft_folder, exchange, link_others, newest_days, partitions
@@ -166,14 +166,17 @@ def push(lake_root: Path, address: str, on_sent: Callable[[str], None] = lambda 
         if before.records.get(path) != sha256(blob):
             store.write(path, blob)
             sent += 1
-    after = Manifest(kept | files, before.records | {path: digest_of(root / path) for path in records})
+    folders = tuple(f"_commits/{job}/" for job in mine)
+    gone = {path for path in before.records if path.startswith(folders) and not (root / path).exists()}
+    others = {path: digest for path, digest in before.records.items() if path not in gone}
+    after = Manifest(kept | files, others | {path: digest_of(root / path) for path in records})
     content = {
         "schema_version": SCHEMA_VERSION,
         "files": [asdict(entry) for entry in after.files.values()],
         "records": after.records,
     }
     store.write(MANIFEST, json.dumps(content, sort_keys=True).encode())
-    for path in sorted(set(before.files) - set(after.files)):
+    for path in sorted((before.files.keys() - after.files.keys()) | gone):
         store.remove(path)
     return sent
 
@@ -225,13 +228,13 @@ def _records(root: Path, files: dict[str, FileEntry]) -> list[str]:
         if entry.path not in files and (root / entry.path).exists()
     }
     left_out = {
-        f"_commits/{job}/{commit.epoch:06d}.json"
+        str(record.path.relative_to(root))
         for run in runs(root)
         for job in jobs_of(root, run.run_id)
-        for commit in commits(root, job)
-        if any(entry.path in open_files for entry in commit.files)
+        for record in commit_records(root, job)
+        if any(entry.path in open_files for commit in read_record(record.path) for entry in commit.files)
     }
-    paths = [path for folder in _RECORDS for path in sorted((root / folder).rglob("[!.]*.json"))]
+    paths = [path for folder in _RECORDS for path in sorted((root / folder).rglob("[!.]*.json*"))]
     names = [str(path.relative_to(root)) for path in paths] + ["_retention.json"]
     return [name for name in names if name not in left_out and (root / name).exists()]
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from retail_ray.lake import rollup_kinds
 from retail_ray.lake.identity_views import identities_on
+from retail_ray.lake.kept_sums import listed
 from retail_ray.lake.questions import Coverage, Grain, Question, bucket_shares, bucket_starts, coverage, on_slots
-from retail_ray.lake.rollups import Rollup, listed, used
+from retail_ray.lake.rollups import Rollup, used
 from retail_ray.lake.views import Lake
 
 _ON_DAYS: Final = """site_id = $site AND date IN ({days}) AND ($camera IS NULL OR camera_id = $camera)"""
@@ -131,6 +132,7 @@ def occupancy(lake: Lake, question: Question) -> Occupancy | None:
               AND time >= make_timestamptz($start_us) AND time < make_timestamptz($end_us)
             ORDER BY time DESC, run_id DESC LIMIT 1""",
             params | {"day": day},
+            (question.site_id, (day,)),
         )
         if rows:
             return Occupancy(**rows[0])
@@ -162,7 +164,7 @@ def stats(lake: Lake, question: Question) -> Stats:
             tracklets=tracked["tracklets"],
             identities=tracked["identities"],
             unidentified_tracklets=tracked["unidentified"],
-            zone_visits=total(rollup_kinds.ZONE_LENGTHS, "stays")["stays"],
+            zone_visits=total(rollup_kinds.STAY_BEGINS, "beginnings")["beginnings"],
             occupancy=occupancy(lake, question),
             coverage=coverage(lake, question),
         )
@@ -223,6 +225,7 @@ def zone_visits(
     params = question.params | _after(after) | {"zone": zone_id, "rows": limit + 1}
 
     def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
+        decided = lake.rollups.decided(question.site_id, days)
         text = f"""WITH page AS (
                 SELECT epoch_us(enter_time) AS enter_us, epoch_us(exit_time) AS exit_us, site_id, camera_id, run_id,
                        local_id, dwell_s, observed_s, bridged_s, censored
@@ -232,10 +235,10 @@ def zone_visits(
                 ORDER BY enter_us, camera_id, run_id, local_id LIMIT $rows)
             SELECT enter_us, exit_us, camera_id, run_id, local_id, session_id, identity_id, dwell_s, observed_s,
                    bridged_s, censored
-            FROM page LEFT JOIN ({_identities(lake, question, days, "page")})
+            FROM page LEFT JOIN ({identities_on(listed(decided), "page")})
                 USING (site_id, run_id, camera_id, local_id)
             ORDER BY enter_us, camera_id, run_id, local_id"""
-        return lake.rows(text, used(text, params))
+        return lake.rows(text, used(text, params), (question.site_id, {*days, *decided}))
 
     after_us = None if after is None else after[0]
     rows = lake.rollups.page(
@@ -252,6 +255,7 @@ def tracks(
     params = question.params | _after(after) | {"rows": limit + 1}
 
     def fetch(days: Sequence[date]) -> list[dict[str, Any]]:
+        decided = lake.rollups.decided(question.site_id, days)
         text = f"""WITH page AS (
                 SELECT epoch_us(first_time) AS first_us, epoch_us(last_time) AS last_us, site_id, camera_id, run_id,
                        local_id, frames, mean_confidence, path_m
@@ -260,10 +264,10 @@ def tracks(
                 ORDER BY first_us, camera_id, run_id, local_id LIMIT $rows)
             SELECT first_us, last_us, camera_id, run_id, local_id, session_id, identity_id, frames, mean_confidence,
                    path_m
-            FROM page LEFT JOIN ({_identities(lake, question, days, "page")})
+            FROM page LEFT JOIN ({identities_on(listed(decided), "page")})
                 USING (site_id, run_id, camera_id, local_id)
             ORDER BY first_us, camera_id, run_id, local_id"""
-        return lake.rows(text, used(text, params))
+        return lake.rows(text, used(text, params), (question.site_id, {*days, *decided}))
 
     after_us = None if after is None else after[0]
     rows = lake.rollups.page(
@@ -271,10 +275,6 @@ def tracks(
     )
     found = [Track(**row) for row in rows[:limit]]
     return found, found[-1].key if len(rows) > limit else None
-
-
-def _identities(lake: Lake, question: Question, days: Sequence[date], tracklets: str) -> str:
-    return identities_on(listed(lake.rollups.decided(question.site_id, days)), tracklets)
 
 
 def _after(key: RowKey | None) -> dict[str, Any]:

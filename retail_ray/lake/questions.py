@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from retail_ray.core.errors import QueryError
 from retail_ray.core.time import US_PER_MINUTE, US_PER_S, BusinessDay, from_us, minute_of, to_us
 from retail_ray.lake import rollup_kinds
-from retail_ray.lake.views import Lake
+from retail_ray.lake.views import Lake, SiteDays
 
 Grain = Literal["minute", "hour", "day"]
 MAX_BUCKETS: Final = 1500
@@ -55,6 +55,12 @@ class Question:
             "last_day": self.day.date_of(self.end_us - 1),
             "camera": self.camera_id,
         }
+
+    def site_days(self, beside: int = 0) -> SiteDays:
+        """The site and the business days of the interval, and so many before and behind them."""
+        first, last = self.day.date_of(self.start_us), self.day.date_of(self.end_us - 1)
+        count = (last - first).days + 1
+        return self.site_id, [first + timedelta(days=number) for number in range(-beside, count + beside)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,11 +131,13 @@ def queues(
 ) -> list[LaneQueue]:
     """One answer per asked lane, in that order. A queue is the site's: the camera of the question plays no part."""
     params = _params(question)
-    lengths = {row["lane_id"]: row for row in lake.rows(_LENGTHS, params)}
+    lengths = {row["lane_id"]: row for row in lake.rows(_LENGTHS, params, question.site_days())}
     raw, without_staff = (
         {
             row.pop("lane_id"): QueueWaits(**row)
-            for row in lake.rows(_SUMMARY, params | {"staff_from": staff_from, "with_staff": with_staff})
+            for row in lake.rows(
+                _SUMMARY, params | {"staff_from": staff_from, "with_staff": with_staff}, question.site_days(beside=1)
+            )
         }
         for with_staff in (True, False)
     )
@@ -148,7 +150,7 @@ def queues(
 def queue_buckets(lake: Lake, question: Question, lane_id: str, by: Grain) -> list[QueueBucket]:
     """Every minute, local hour or business day of the interval, also those without rows."""
     starts = bucket_starts(question, by)
-    rows = lake.rows(_BUCKETS, _params(question) | {"starts": starts, "lane": lane_id})
+    rows = lake.rows(_BUCKETS, _params(question) | {"starts": starts, "lane": lane_id}, question.site_days())
     found = {row.pop("start_us"): row for row in rows}
     shares = bucket_shares(lake, question, starts, len(coverage(lake, question).cameras))
     nothing = {"minutes": 0, "length_mean": None, "length_max": None, "max_wait_s": None}

@@ -59,7 +59,8 @@ def write_sums(path: Path, sums: pa.Table, days: Mapping[date, StoredDay]) -> in
 def read_sums(path: Path) -> tuple[pa.Table, dict[date, StoredDay]] | None:
     """The sums in a file and its days; None where there is none, or none that can be read."""
     try:
-        data = pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path) as file:  # `read_table` imports pandas, which takes longer than a year's sums
+            data = file.read()
         described = json.loads(data.schema.metadata[_DAYS])
         return data, {
             date.fromisoformat(day): StoredDay(**stored | {"sessions": tuple(stored["sessions"])})

@@ -24,7 +24,7 @@ _SPAN: Final = "min(epoch_us({time})) AS low_us, max(epoch_us({time})) AS high_u
 _MINUTES: Final = """(
     SELECT {day} AS date, camera_id, time, sum(expected_frames)::BIGINT AS expected,
            sum(processed_frames)::BIGINT AS processed, sum(dropped_frames)::BIGINT AS dropped,
-           list(DISTINCT reason) FILTER (reason <> '') AS reasons
+           list(reason) FILTER (reason <> '') AS reasons
     FROM coverage WHERE {where} GROUP BY ALL)"""
 
 COVERAGE: Final = Rollup(
@@ -39,6 +39,17 @@ COVERAGE: Final = Rollup(
     by_minute=True,
 )
 """By camera and number of expected frames a minute, which keeps the shares of the minutes whole numbers."""
+
+HEAT: Final = Rollup(
+    "heat_days",
+    "heat",
+    _IN_INTERVAL.format(time="time"),
+    f"""SELECT {{day}} AS date, cell_m, x0_m, y0_m, {_SPAN.format(time="time")}, {_NO_SESSIONS},
+        sum(round(presence_s * 1e6)::BIGINT)::BIGINT AS presence_us, max(people) AS people
+    FROM heat WHERE {{where}} GROUP BY {{day}}, cell_m, x0_m, y0_m""",
+    monthly="cell_m, x0_m, y0_m, sum(presence_us)::BIGINT AS presence_us, max(people) AS people",
+)
+"""Presence of squares in whole microseconds, whose sum is the same in every order."""
 
 JOURNEY_LENGTHS: Final = Rollup(
     "journey_lengths",
@@ -70,6 +81,7 @@ ZONE_LENGTHS: Final = Rollup(
         {_NO_SESSIONS}, count(*)::INTEGER AS stays,
         count(*) FILTER (NOT censored)::INTEGER AS ended
     FROM zone_visits WHERE {{where}} GROUP BY {{day}}, zone_id, tenths""",
+    monthly="zone_id, tenths, sum(stays)::INTEGER AS stays, sum(ended)::INTEGER AS ended",
 )
 """Lengths of stays to a tenth of a second."""
 
@@ -113,12 +125,14 @@ def coverage_slots(slot_us: int = SLOT_US) -> Rollup:
     )
 
 
-def begins(table: str, time: str) -> Rollup:
-    """Earliest and latest beginning of a day's rows, to page through them."""
-    earlier = int(table == "tracklets")
-    span = _SPAN.format(time=time)
-    sql = f"SELECT {{day}} AS date, {span}, {_NO_SESSIONS} FROM {table} WHERE {{where}} GROUP BY {{day}}"
-    return Rollup(f"{table}_begins", table, "true", sql, earlier)
+def begins(table: str, time: str, within: str) -> Rollup:
+    """How many rows begin, and when the earliest and latest of a day do, to page through them."""
+    earlier, span = 0, _SPAN.format(time=time)
+    if table == "tracklets":
+        earlier, span = 1, f"{span}, min(epoch_us(first_time)) AS from_us, max(epoch_us(last_time)) AS until_us"
+    sql = f"""SELECT {{day}} AS date, {span}, {_NO_SESSIONS}, count(*) AS beginnings
+        FROM {table} WHERE {{where}} GROUP BY {{day}}"""
+    return Rollup(f"{table}_begins", table, within, sql, earlier)
 
 
 def headcount(staff_from: float) -> Rollup:
@@ -155,14 +169,25 @@ STAFF: Final = Rollup(
 )
 """Identities that are held for staff."""
 
-TRACKLET_BEGINS: Final = begins("tracklets", "first_time")
-STAY_BEGINS: Final = begins("zone_visits", "enter_time")
-JOURNEY_BEGINS: Final = begins("journeys", "enter_time")
+ALERTS: Final = Rollup(
+    "alert_changes",
+    "alerts",
+    "true",
+    f"""SELECT {{day}} AS date, epoch_us(time) AS low_us, epoch_us(time) AS high_us, {_NO_SESSIONS}, time, run_id,
+        rule_id, state, severity, dedup_key, zone_id, lane_id, camera_id, value, threshold, message
+    FROM alerts WHERE {{where}}""",
+)
+"""Every change: they are few, and a year of them lies in as many files as it has days."""
+
+TRACKLET_BEGINS: Final = begins("tracklets", "first_time", _TRACKS)
+STAY_BEGINS: Final = begins("zone_visits", "enter_time", _STAYS)
+JOURNEY_BEGINS: Final = begins("journeys", "enter_time", _VISITS)
 
 
 def kinds() -> list[Rollup]:
     """All that answers use."""
     return [
         COVERAGE, coverage_slots(), crossings(), TRACKLETS, TRACKLET_BEGINS, ZONE_LENGTHS, ZONE_PEOPLE, STAY_BEGINS,
-        JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM), SESSIONS, STAFF,
+        JOURNEY_LENGTHS, JOURNEY_BEGINS, headcount(STAFF_FROM), SESSIONS, STAFF, ALERTS,
+        HEAT,
     ]  # fmt: skip

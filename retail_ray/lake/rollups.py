@@ -12,24 +12,24 @@ after. A session that reaches over several of the asked days is counted from the
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from operator import is_
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 
-from retail_ray.lake.files import check_name
 from retail_ray.lake.identity_views import identities_on
+from retail_ray.lake.kept_sums import KeptSums, listed
 from retail_ray.lake.rollup_days import NEVER_US, Kept, RestsOn, entangled, kept_of, low_first, spans_of
 from retail_ray.lake.rollup_files import StoredDay, digest, of_days, read_sums, rollup_file, write_sums
 from retail_ray.lake.session_days import SessionDays
 
 if TYPE_CHECKING:
     from retail_ray.lake.questions import Question
-    from retail_ray.lake.views import Lake
+    from retail_ray.lake.views import Lake, SiteDays
 
 DAYS_AT_ONCE: Final = 14
 DAYS_RESOLVED_AT_ONCE: Final = 2
@@ -54,6 +54,7 @@ class Rollup:
     and `{identities}` for the relation of tracklets to identities.
     table: whose files it rests on. within: SQL that holds for rows in the interval. earlier_days: how many business
     days before the interval may hold such rows. by_minute: rows of one minute belong together, whatever their day.
+    monthly: see `KeptSums`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Rollup:
     sql: str
     earlier_days: int = 0
     by_minute: bool = False
+    monthly: str = ""
 
     @property
     def resolves(self) -> bool:
@@ -93,50 +95,56 @@ class Saved:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Sure:
+    """Days whose sums were found to hold for these listings, which are other objects when anything has changed."""
+
+    rests_on: tuple[Any, ...]
+    days: set[date] = field(default_factory=set)
+
+
 class Rollups:
     """The kept days of one open lake, in memory. Threads may ask; one at a time is answered."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._lock = RLock()
-        self._kept: dict[tuple[str, str], dict[date, Kept]] = defaultdict(dict)
+        self._kept: dict[tuple[str, str], KeptSums] = {}
+        self._sure: dict[tuple[str, str], _Sure] = {}
         self._sessions: dict[str, SessionDays] = {}
-        self._loaded: set[tuple[str, str]] = set()
 
     def table(
         self, rollup: Rollup, question: Question, query: str, params: Mapping[str, Any], *, read_all: bool = False
     ) -> pa.Table:
         """Answer of `query`, which reads the roll-up's columns from `parts`. read_all: from the facts alone."""
         with self._lock, self._lake.looking_once():
-            kept, read = ([], self._asked(rollup, question)) if read_all else self._chosen(rollup, question)
-            parts = [f"FROM {_table(rollup, question.site_id)} WHERE date IN ({listed(kept)})"] if kept else []
-            if read or not parts:
-                facts = rollup.select(read, rollup.within, "NULL::DATE", self._needed(rollup, question, read))
-                parts.append(f"SELECT {_SUMS} FROM ({facts})")
-            text = f"WITH parts AS ({' UNION ALL BY NAME '.join(parts)}) {query}"
-            return self._lake.sql(text, used(text, params))
+            return self._lake.sql(*self._statement(rollup, question, query, params, read_all=read_all))
 
     def rows(
         self, rollup: Rollup, question: Question, query: str, params: Mapping[str, Any], *, read_all: bool = False
     ) -> list[dict[str, Any]]:
         """The same as plain values."""
-        found: list[dict[str, Any]] = self.table(rollup, question, query, params, read_all=read_all).to_pylist()
-        return found
+        with self._lock, self._lake.looking_once():
+            return self._lake.rows(*self._statement(rollup, question, query, params, read_all=read_all))
 
     def by_day(
-        self, rollup: Rollup, site_id: str, query: str, within: tuple[date, date] | None = None
+        self,
+        rollup: Rollup,
+        site_id: str,
+        query: str,
+        within: tuple[date, date] | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """Answer of `query` over `parts` of whole business days: of all, or from the first to the last of `within`."""
         with self._lock, self._lake.looking_once():
             days = [
                 day for day in self._lake.days(rollup.table, site_id) if within is None or within[0] <= day <= within[1]
             ]
-            self._up_to_date(rollup, site_id, days)
             if not days:
                 return []
-            return self._lake.rows(
-                f"WITH parts AS (FROM {_table(rollup, site_id)} WHERE date IN ({listed(days)})) {query}"
-            )
+            self._up_to_date(rollup, site_id, days)
+            parts = self._sums(rollup, site_id).of_days(days)
+            return self._lake.rows(f"WITH parts AS ({parts}) {query}", params, (site_id, ()))
 
     def decided(self, site_id: str, days: Iterable[date]) -> tuple[date, ...]:
         """Business days whose identity decisions say who the tracklets of `days` are."""
@@ -171,8 +179,13 @@ class Rollups:
             asked = self._asked(rollup, question)
             known = self._up_to_date(rollup, question.site_id, asked)
         days = sorted(
-            (day for day in asked if after_us is None or known[day].high_us >= after_us), key=low_first(known)
-        )
+            (
+                day for day in asked
+                if known[day].touches(question.start_us, question.end_us)
+                and (after_us is None or known[day].high_us >= after_us)
+            ),
+            key=low_first(known),
+        )  # fmt: skip
         count = 1
         while True:
             rows = fetch(days[:count])
@@ -181,19 +194,26 @@ class Rollups:
                 return rows
             count *= 2
 
-    def _put(self, rollup: Rollup, site_id: str, sums: pa.Table, days: Mapping[date, Kept]) -> None:
-        """Keep the sums of some days in place of what was kept of them."""
-        name = _table(rollup, site_id)
-        with self._lake.cursor() as cursor:
-            cursor.register("sums", sums)
-            cursor.execute("CREATE SCHEMA IF NOT EXISTS rollups")
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT * FROM sums LIMIT 0")
-            cursor.execute("BEGIN")
-            cursor.execute(f"DELETE FROM {name} WHERE date IN ({listed(days)})")
-            cursor.execute(f"INSERT INTO {name} BY NAME SELECT * FROM sums")
-            cursor.execute("COMMIT")
-            cursor.unregister("sums")
-        self._kept[rollup.name, site_id].update(days)
+    def _statement(
+        self, rollup: Rollup, question: Question, query: str, params: Mapping[str, Any], *, read_all: bool
+    ) -> tuple[str, dict[str, Any], SiteDays]:
+        """`query` with its `parts`, the parameters that it names, and the days that it reads from the facts."""
+        kept, read = ([], self._asked(rollup, question)) if read_all else self._chosen(rollup, question)
+        parts = [self._sums(rollup, question.site_id).added_up(kept)] if kept else []
+        needed = self._needed(rollup, question, read)
+        if read or not parts:
+            facts = rollup.select(read, rollup.within, "NULL::DATE", needed)
+            parts.append(f"SELECT {_SUMS} FROM ({facts})")
+        text = f"WITH parts AS ({' UNION ALL BY NAME '.join(parts)}) {query}"
+        return text, used(text, params), (question.site_id, {*read, *needed})
+
+    def _sums(self, rollup: Rollup, site_id: str) -> KeptSums:
+        """What is kept of a roll-up, at first what its file holds."""
+        key = rollup.name, site_id
+        if key not in self._kept:
+            self._kept[key] = KeptSums(*key, rollup.monthly, self._lake.cursor)
+            self._load(rollup, site_id)
+        return self._kept[key]
 
     def _asked(self, rollup: Rollup, question: Question) -> list[date]:
         """The days that may hold rows of the interval."""
@@ -221,31 +241,34 @@ class Rollups:
 
     def _up_to_date(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, Kept]:
         """Sum up what is not kept, or kept for other files."""
-        files = self.rests_on(rollup, site_id, days)
-        kept = self._kept[rollup.name, site_id]
-        self._load(rollup, site_id)
-        stale = [day for day in days if day not in kept or kept[day].rests_on != files[day]]
+        sums, sure = self._sums(rollup, site_id), self._looked_at(rollup, site_id)
+        unsure = [day for day in days if day not in sure.days]
+        files = self.rests_on(rollup, site_id, unsure) if unsure else {}
+        stale = [day for day in unsure if day not in sums.known or sums.known[day].rests_on != files[day]]
         at_once = DAYS_RESOLVED_AT_ONCE if rollup.resolves else DAYS_AT_ONCE
         for start in range(0, len(stale), at_once):
             some = stale[start : start + at_once]
             decided = self.decided(site_id, some) if rollup.resolves else ()
             parts = rollup.select(some, "true", "date", decided)
-            sums = self._lake.sql(parts, {"site": site_id})
-            spans = spans_of(sums, some)
-            days_kept = {day: Kept(files[day], *spans[day]) for day in some}
-            self._put(
-                rollup,
-                site_id,
-                sums.drop_columns([name for name in _ABOUT_DAYS if name in sums.column_names]),
-                days_kept,
-            )
-        return {day: kept[day] for day in days}
+            found = self._lake.sql(parts, {"site": site_id}, (site_id, {*some, *decided}))
+            spans = spans_of(found, some)
+            summed = found.drop_columns([name for name in _ABOUT_DAYS if name in found.column_names])
+            sums.put(summed, {day: Kept(files[day], *spans[day]) for day in some})
+        sure.days.update(unsure)
+        return {day: sums.known[day] for day in days}
+
+    def _looked_at(self, rollup: Rollup, site_id: str) -> _Sure:
+        """The days that are known to hold, as long as the lake lists what it listed then."""
+        key = rollup.name, site_id
+        events = self._lake.days("identity_events", site_id) if rollup.resolves else None
+        rests_on = self._lake.days(rollup.table, site_id), events, self._lake.versions()
+        sure = self._sure.get(key)
+        if sure is None or not all(map(is_, sure.rests_on, rests_on)):
+            sure = self._sure[key] = _Sure(rests_on)
+        return sure
 
     def _load(self, rollup: Rollup, site_id: str) -> None:
-        """What files keep of the roll-up, once, as far as it holds."""
-        if (rollup.name, site_id) in self._loaded:
-            return
-        self._loaded.add((rollup.name, site_id))
+        """Keep what the roll-up's file holds, as far as it holds true."""
         stored = read_sums(rollup_file(self._lake.root, site_id, rollup.name))
         if stored is None:
             return
@@ -254,28 +277,30 @@ class Rollups:
         holding = {
             day: kept_of(some, days[day]) for day, some in files.items() if digest(rollup.sql, some) == days[day].digest
         }
-        self._put(rollup, site_id, of_days(sums, holding), holding)
+        if holding:  # the columns of a file of another program's sums may be others
+            kept = sums if holding.keys() == days.keys() else of_days(sums, holding)
+            self._kept[rollup.name, site_id].put(kept, holding)
 
     def save(self, rollup: Rollup, site_id: str) -> Saved:
         """Sum up every business day that is not kept, and put all into the roll-up's file."""
         with self._lock, self._lake.looking_once():
-            self._load(rollup, site_id)
+            kept = self._sums(rollup, site_id)
             days = sorted(self._lake.days(rollup.table, site_id))
-            before = dict(self._kept[rollup.name, site_id])
+            before = dict(kept.known)
             known = self._up_to_date(rollup, site_id, days)
             if not days:
                 return Saved(0, 0, 0)
-            sums = self._lake.sql(f"FROM {_table(rollup, site_id)} WHERE date IN ({listed(days)})")
+            sums = self._lake.sql(kept.of_days(days), of=(site_id, ()))
             stored = {
                 day: StoredDay(
-                    digest(rollup.sql, kept.rests_on),
-                    kept.low_us,
-                    kept.high_us,
-                    tuple(sorted(kept.sessions)),
-                    kept.from_us,
-                    kept.until_us,
+                    digest(rollup.sql, one.rests_on),
+                    one.low_us,
+                    one.high_us,
+                    tuple(sorted(one.sessions)),
+                    one.from_us,
+                    one.until_us,
                 )
-                for day, kept in known.items()
+                for day, one in known.items()
             }
             size = write_sums(rollup_file(self._lake.root, site_id, rollup.name), sums, stored)
             return Saved(len(days), sum(before.get(day) is not known[day] for day in days), size)
@@ -283,22 +308,14 @@ class Rollups:
     def rests_on(self, rollup: Rollup, site_id: str, days: Collection[date]) -> dict[date, RestsOn]:
         """The files and counted versions that decide the sums of these days."""
         files = self._lake.days(rollup.table, site_id)
-        own = {day: (files[day], self._lake.versions_on(rollup.table, site_id, day)) for day in days}
+        versions = self._lake.versions()
+        own = {day: (files[day], versions.get((site_id, rollup.table, day), ())) for day in days}
         if not rollup.resolves:
             return own
         events = self._lake.days("identity_events", site_id)
         return {day: (*own[day], *((on, events[on]) for on in self.decided(site_id, [day]))) for day in days}
 
 
-def listed(days: Iterable[date]) -> str:
-    """Business days as SQL, for IN."""
-    return ", ".join(f"DATE '{day.isoformat()}'" for day in days) or "NULL::DATE"
-
-
 def used(text: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the parameters that a statement names."""
     return {name: params[name] for name in set(_PARAMETER.findall(text))}
-
-
-def _table(rollup: Rollup, site_id: str) -> str:
-    return f'rollups."{rollup.name} {check_name("site", site_id)}"'

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retail_ray.core.errors import DataError
 from retail_ray.core.identity_links import Assignments, Floats, Ints, Merges, resolve
-from retail_ray.lake.rollups import listed
+from retail_ray.lake.kept_sums import listed
 from retail_ray.lake.session_days import Session
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SeenIn:
     def __init__(self, lake: Lake, question: Question, run_id: str | None = None) -> None:
         self._lake, self._question = lake, question
         params = {name: question.params[name] for name in ("site", "first_day", "last_day", "start_us", "end_us")}
-        self._tracklets = lake.sql(_TRACKLETS, params | {"run": run_id})
+        self._tracklets = lake.sql(_TRACKLETS, params | {"run": run_id}, question.site_days(beside=1))
         self.runs: frozenset[str] = frozenset(pc.unique(self._tracklets["run_id"]).to_pylist())
         lengths = pc.subtract(self._tracklets["last_us"], self._tracklets["first_us"])
         self.longest_us: int = pc.max(lengths).as_py() or 0
@@ -86,7 +86,9 @@ class SeenIn:
                 by_days[span.days].append((session, within))
         for days, some in by_days.items():
             text = _DECISIONS.format(days=listed(sorted(days)))
-            decided = _Decided(self._lake.sql(text, {"site": self._question.site_id}), self._tracklets)
+            decided = _Decided(
+                self._lake.sql(text, {"site": self._question.site_id}, (self._question.site_id, days)), self._tracklets
+            )
             for session, within in some:
                 found = decided.seen(session, within)
                 if found is not None:

@@ -11,28 +11,41 @@ import pyarrow as pa
 from retail_ray.lake.recounts import RECOUNTABLE
 from retail_ray.lake.schemas import TABLES
 
+_WITH: Final = re.compile(r"^\s*WITH\s+(RECURSIVE\s+)?", re.IGNORECASE)
 _HOLDS: Final = """LEFT JOIN (FROM versions_in_force WHERE table_name = '{table}') known
     ON rows.run_id = known.run_id AND rows.date = known.date AND rows.site_id = known.site_id
 WHERE known.version IS NULL OR known.version = rows.config_version"""
 
 
-def view_statements(table: str, files: str | list[str] | None, *, mixed: bool, name: str, recounted: bool) -> list[str]:
-    """The statements that define a table's views.
+def view_selects(
+    table: str, files: str | list[str] | None, *, mixed: bool, name: str, recounted: bool
+) -> list[tuple[str, str]]:
+    """Name and SELECT of a table's views; a later one reads those before it.
 
     files: these, or a pattern of files; None: there is none. mixed: of several schema versions. name: of the view
     whose rows hold. recounted: there may be rows of several config versions; `<table>_all` has those of every one.
     """
     if table not in RECOUNTABLE:
-        return [_view(table, name, files, mixed=mixed)]
+        return [(name, _select(table, files, mixed=mixed))]
     columns = ", ".join(f'rows."{field.name}"' for field in TABLES[table])
     holds = _HOLDS.format(table=table) if recounted else ""
     return [
-        _view(table, f"{table}_all", files, mixed=mixed),
-        f"CREATE OR REPLACE VIEW {name} AS SELECT {columns}, rows.date FROM {table}_all rows {holds}",
+        (f"{table}_all", _select(table, files, mixed=mixed)),
+        (name, f"SELECT {columns}, rows.date FROM {table}_all rows {holds}"),
     ]
 
 
-def _view(table: str, name: str, files: str | list[str] | None, *, mixed: bool) -> str:
+def reading(query: str, selects: list[tuple[str, str]]) -> str:
+    """The same statement with views of its own in place of those of these names; `query`: SELECT, FROM or WITH."""
+    if not selects:
+        return query
+    own = ", ".join(f"{name} AS NOT MATERIALIZED ({select})" for name, select in selects)
+    if begun := _WITH.match(query):
+        return f"{begun.group()}{own}, {query[begun.end() :]}"
+    return f"WITH {own} {query}"
+
+
+def _select(table: str, files: str | list[str] | None, *, mixed: bool) -> str:
     columns = [f'"{field.name}"' for field in TABLES[table]]
     empty = ", ".join(
         f"NULL::{_sql_type(field.type)} AS {column}" for field, column in zip(TABLES[table], columns, strict=True)
@@ -42,7 +55,7 @@ def _view(table: str, name: str, files: str | list[str] | None, *, mixed: bool) 
         read = f"""SELECT * EXCLUDE (site) FROM read_parquet({literal(files)}, hive_partitioning = true,
             hive_types = {{'date': DATE, 'site': VARCHAR}}, union_by_name = {str(mixed).lower()})"""
         source = f"{source} UNION ALL BY NAME {read}"
-    return f"CREATE OR REPLACE VIEW {name} AS SELECT {', '.join(columns)}, date FROM ({source})"
+    return f"SELECT {', '.join(columns)}, date FROM ({source})"
 
 
 def _sql_type(kind: pa.DataType) -> str:

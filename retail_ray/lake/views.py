@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
@@ -18,15 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retail_ray.core.errors import LakeError, QueryError
+from retail_ray.lake import locks
 from retail_ray.lake.conversion_views import CONVERSION_VIEWS
+from retail_ray.lake.file_checks import first_line, has_current_columns
 from retail_ray.lake.files import lake_errors
-from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_view
-from retail_ray.lake.listing import Listed, Listing, Partition, tables_behind
-from retail_ray.lake.locks import deletions, reading
+from retail_ray.lake.identity_views import IDENTITY_VIEWS, journeys_select
+from retail_ray.lake.listing import WORD, Listed, Listing, Partition, tables_behind
+from retail_ray.lake.locks import deletions
 from retail_ray.lake.recounts import RECOUNTABLE, Recounts, all_recounts, in_force, record_paths
 from retail_ray.lake.rollups import Rollups
-from retail_ray.lake.schemas import META_TABLE, META_VERSION, SCHEMA_VERSION, TABLES
-from retail_ray.lake.view_statements import glob_literal, literal, view_statements
+from retail_ray.lake.schemas import TABLES
+from retail_ray.lake.view_statements import glob_literal, literal, reading, view_selects
 from retail_ray.lake.visitor_days import VisitorDays
 
 _DEFINITIONS: Final = """
@@ -41,10 +43,15 @@ _RAW_NAMES: Final = {"journeys": "journey_versions", "conversions": "conversion_
 _NAMED_OTHERWISE: Final = {f"{table}_all": table for table in RECOUNTABLE} | {
     name: table for table, name in _RAW_NAMES.items()
 }
+_JOURNEYS: Final = journeys_select([f'"{field.name}"' for field in TABLES["journeys"]])
 _RECORDS: Final = "_recounts"
 """Stands among the tables for the records of recounts."""
 _TRIES: Final = 4
+_MOST_NAMED_FILES: Final = 500
+"""So many files are named in a statement; a pattern stands for more."""
 _Answer = TypeVar("_Answer")
+SiteDays = tuple[str, Collection[date]]
+"""A site and business days of its."""
 
 
 class _VanishedError(LakeError):
@@ -98,8 +105,7 @@ class Lake:
             self._connection.execute(f"SET GLOBAL {name} = {literal(value)}")
         self._connection.execute(_IN_FORCE)
         self._undisturbed(lambda: self._refresh(TABLES))
-        journeys = journeys_view([f'"{field.name}"' for field in TABLES["journeys"]])
-        for statement in (*IDENTITY_VIEWS, journeys, *CONVERSION_VIEWS):
+        for statement in (*IDENTITY_VIEWS, *CONVERSION_VIEWS):
             self._connection.execute(statement)
         behind = self._connection.execute(_DEFINITIONS).fetchall()
         self._definitions = {name: f"{text} {_NAMED_OTHERWISE.get(name, '')}" for name, text in behind}
@@ -112,29 +118,35 @@ class Lake:
     ) -> None:
         self.close()
 
-    def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
-        """Answer of one statement as Arrow; `$name` in the query takes its value from `params`."""
+    def sql(self, query: str, params: Mapping[str, Any] | None = None, of: SiteDays | None = None) -> pa.Table:
+        """Answer of one statement as Arrow; `$name` in the query takes its value from `params`.
 
-        def answer(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
-            return _relation(cursor.sql(query, params=dict(params or {}))).to_arrow_table()
+        of: the statement is about nothing else, so the tables that it names are read on these days alone; all but
+        `sites`, whose rows hold until there are newer ones.
+        """
 
-        return self._ask(query, answer)
+        def answer(cursor: duckdb.DuckDBPyConnection, text: str) -> pa.Table:
+            return _relation(cursor.sql(text, params=dict(params or {}))).to_arrow_table()
 
-    def rows(self, query: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Answer of one statement as plain values, one dict per row."""
+        return self._ask(query, answer, of)
 
-        def answer(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-            cursor.execute(query, dict(params or {}))
+    def rows(
+        self, query: str, params: Mapping[str, Any] | None = None, of: SiteDays | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer of one statement as plain values, one dict per row; parameters as in `sql`."""
+
+        def answer(cursor: duckdb.DuckDBPyConnection, text: str) -> list[dict[str, Any]]:
+            cursor.execute(text, dict(params or {}))
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-        return self._ask(query, answer)
+        return self._ask(query, answer, of)
 
     def head(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and the first rows of a statement that gives rows."""
 
-        def answer(cursor: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
-            relation = _relation(cursor.sql(query))
+        def answer(cursor: duckdb.DuckDBPyConnection, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+            relation = _relation(cursor.sql(text))
             return list(relation.columns), relation.limit(max_rows).fetchall()
 
         return self._ask(query, answer)
@@ -143,17 +155,14 @@ class Lake:
         """The files behind each business day of a table; the same object as before while none changed."""
         self._refresh([table])
         with self._lock:
-            listed, days = self._listed[table], self._days.get((table, site_id))
-            if days is None or days[0] is not listed:
-                found = {date.fromisoformat(day): files for (day, site), files in listed.items() if site == site_id}
-                days = self._days[table, site_id] = (listed, found)
-            return days[1]
+            return self._listed_days(table, site_id)
 
-    def versions_on(self, table: str, site_id: str, day: date) -> tuple[tuple[str, str], ...]:
-        """(run_id, config version in force) of the runs whose rows of this table and day were counted anew."""
+    def versions(self) -> Mapping[tuple[str, str, date], tuple[tuple[str, str], ...]]:
+        """By site, table and day that were counted anew: (run_id, config version in force) of its runs; the same
+        object as before while no recount has changed."""
         with self._lock, lake_errors("read", self.root):
             self._learn_versions()
-            return self._versions.get((site_id, table, day), ())
+            return self._versions
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor for what is kept in memory beside the tables' views."""
@@ -174,10 +183,12 @@ class Lake:
     def close(self) -> None:
         self._connection.close()
 
-    def _ask(self, query: str, answer: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> _Answer:
+    def _ask(
+        self, query: str, answer: Callable[[duckdb.DuckDBPyConnection, str], _Answer], of: SiteDays | None = None
+    ) -> _Answer:
         def once() -> _Answer:
             with self._cursor(query) as cursor:
-                return answer(cursor)
+                return answer(cursor, query if of is None else self._reading_days(query, *of))
 
         def watched() -> _Answer:
             before = deletions(self.root)
@@ -195,7 +206,7 @@ class Lake:
                 return (watched or once)()
             if getattr(self._looked, "tables", None) is not None:
                 self._looked.tables = set()
-        with reading(self.root):
+        with locks.reading(self.root):
             return once()
 
     @contextmanager
@@ -216,6 +227,33 @@ class Lake:
         finally:
             cursor.close()
 
+    def _listed_days(self, table: str, site_id: str) -> dict[date, Partition]:
+        listed, days = self._listed[table], self._days.get((table, site_id))
+        if days is None or days[0] is not listed:
+            found = {date.fromisoformat(day): files for (day, site), files in listed.items() if site == site_id}
+            days = self._days[table, site_id] = (listed, found)
+        return days[1]
+
+    def _reading_days(self, query: str, site_id: str, days: Collection[date]) -> str:
+        """The statement with the files of these days in place of all: binding a pattern over a year takes longer than
+        reading a day."""
+        selects = []
+        with self._lock:
+            for table in sorted((TABLES.keys() - {"sites"}) & set(WORD.findall(query))):
+                by_day = self._listed_days(table, site_id)
+                files = [
+                    self._listing.path(table, (day.isoformat(), site_id), name)
+                    for day in sorted(days) if day in by_day for name, *_ in by_day[day]
+                ]  # fmt: skip
+                if len(files) <= _MOST_NAMED_FILES:
+                    selects += self._selects(table, files, mixed=not all(map(self._files[table].get, files)))
+        return reading(query, selects)
+
+    def _selects(self, table: str, source: str | list[str] | None, *, mixed: bool) -> list[tuple[str, str]]:
+        name = _RAW_NAMES.get(table, table)
+        selects = view_selects(table, source, mixed=mixed, name=name, recounted=bool(self._versions))
+        return [*selects, ("journeys", _JOURNEYS)] if table == "journeys" else selects
+
     def _file_error(self, error: Exception, query: str) -> LakeError | QueryError:
         """The file behind a reading error, if one is: damaged or vanished after its check."""
         named = re.search(r"""["']([^"']+\.parquet)["']""", str(error))
@@ -223,8 +261,8 @@ class Lake:
         if path is None:
             return QueryError(str(error))
         if not path.exists():
-            return _VanishedError(f"{path}: vanished while it was read: ask again ({_first_line(error)})")
-        return LakeError(f"{path}: is damaged: restore it or remove it ({_first_line(error)})")
+            return _VanishedError(f"{path}: vanished while it was read: ask again ({first_line(error)})")
+        return LakeError(f"{path}: is damaged: restore it or remove it ({first_line(error)})")
 
     def _damaged_file(self, query: str) -> Path | None:
         """The first file that cannot be read whole, among the tables that the question names."""
@@ -316,11 +354,11 @@ class Lake:
 
     def _define_view(self, table: str) -> None:
         """Views are bound to a way of reading: anew when the first file comes, or files of another version."""
-        source, mixed, recounted = self._source(table), not all(self._files[table].values()), bool(self._versions)
-        shape, name = (source, mixed, recounted), _RAW_NAMES.get(table, table)
+        source, mixed = self._source(table), not all(self._files[table].values())
+        shape = (source, mixed, bool(self._versions))
         if self._shapes.get(table) != shape:
-            for statement in view_statements(table, source, mixed=mixed, name=name, recounted=recounted):
-                self._connection.execute(statement)
+            for name, select in self._selects(table, source, mixed=mixed):
+                self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
             self._shapes[table] = shape
 
 
@@ -341,29 +379,3 @@ def _relation(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelati
     if relation is None:
         raise QueryError("the statement has no answer; ask with SELECT")
     return relation
-
-
-def has_current_columns(path: Path, table: str) -> bool:
-    """Whether a file has the columns of this program's schema, or those of an older one.
-
-    LakeError where it is no Parquet file, not of this table, or from the future.
-    """
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        if getattr(error, "errno", None) is not None:  # the file system's own; a damaged footer has none
-            raise
-        raise LakeError(
-            f"{path}: not a whole Parquet file, so not written by retail-ray: remove it ({_first_line(error)})"
-        ) from error
-    metadata = schema.metadata or {}
-    if metadata.get(META_TABLE, b"").decode(errors="replace") != table:
-        raise LakeError(f"{path}: not written by retail-ray for table '{table}'; move it out of the lake")
-    version = int(metadata.get(META_VERSION, b"0"))
-    if version > SCHEMA_VERSION:
-        raise LakeError(f"{path}: schema version {version} is newer than this program's {SCHEMA_VERSION}; update it")
-    return schema.names == TABLES[table].names  # type: ignore[no-any-return]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -168,6 +168,7 @@ def _staff(lake: Lake, question: Question, staff_from: float) -> dict[Session, s
         WHERE site_id = $site AND date BETWEEN $first_day - 1 AND $last_day + 1 AND staff_probability >= $staff_from
           AND identity_id IS NOT NULL""",
         {name: question.params[name] for name in ("site", "first_day", "last_day")} | {"staff_from": staff_from},
+        question.site_days(beside=1),
     )
     found: dict[Session, set[int]] = defaultdict(set)
     for row in rows:

@@ -135,10 +135,11 @@ class VisitorDays:
     def _digest(self, question: Question, day: date) -> str:
         site_id = question.site_id
         rests_on: list[Any] = [question.day]
+        versions = self._lake.versions()
         for table, around in _RESTS_ON.items():
             files = self._lake.days(table, site_id)
             days = [day + offset * _DAY for offset in around]
-            rests_on += [(table, on, files.get(on), self._lake.versions_on(table, site_id, on)) for on in days]
+            rests_on += [(table, on, files.get(on), versions.get((site_id, table, on), ())) for on in days]
         return digest(_RULES, tuple(rests_on))
 
 

@@ -15,12 +15,13 @@ from retail_ray.core.errors import LakeError
 from retail_ray.lake.check import check
 from retail_ray.lake.compaction import compact, merges
 from retail_ray.lake.epochs import publish, recover
+from retail_ray.lake.file_checks import has_current_columns
 from retail_ray.lake.files import sha256
 from retail_ray.lake.partitions import empty_aside
 from retail_ray.lake.replacements import current_files, maintenance
 from retail_ray.lake.runs import supersede
 from retail_ray.lake.schemas import META_VERSION, TABLES
-from retail_ray.lake.views import has_current_columns, open_lake
+from retail_ray.lake.views import open_lake
 from tests.lake.maintained import (
     EPOCHS_A_DAY,
     SITE,

@@ -13,14 +13,30 @@ from retail_ray.cli import main
 from retail_ray.core.errors import LakeError, QueryError
 from retail_ray.lake import deletion_target
 from retail_ray.lake.check import check
+from retail_ray.lake.commit_days import put_together
 from retail_ray.lake.compaction import compact
 from retail_ray.lake.deletion import delete
+from retail_ray.lake.epochs import commits
 from retail_ray.lake.object_store import MANIFEST, ObjectStore, pull, push
 from retail_ray.lake.partitions import empty_aside
+from retail_ray.lake.queries import tracks
+from retail_ray.lake.questions import Question
 from retail_ray.lake.replacements import maintenance
 from retail_ray.lake.sql_guard import user_sql
 from retail_ray.lake.views import open_lake
-from tests.lake.maintained import EPOCHS_A_DAY, SITE, all_rows, files, publish_epoch, rows, write_days
+from tests.lake.maintained import (
+    CAMERAS,
+    DAY,
+    DAY_US,
+    EPOCHS_A_DAY,
+    FIRST_DAY,
+    SITE,
+    all_rows,
+    files,
+    publish_epoch,
+    rows,
+    write_days,
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +87,11 @@ def pulled(address: str, root: Path) -> int:
 
 def test_questions_have_the_same_answers_from_the_store(lake: Path, address: str) -> None:
     pushed(lake, address)
-    with open_lake(address) as remote:
+    begin_us = DAY.start_us(FIRST_DAY)
+    asked = Question(SITE, DAY, begin_us, begin_us + DAY_US, CAMERAS)
+    with open_lake(address) as remote, open_lake(lake) as local:
         assert rows(remote) == all_rows(lake)
+        assert tracks(remote, asked, 9) == tracks(local, asked, 9)
     answer = user_sql(address, "SELECT count(*) FROM tracklet_identity")
     assert answer.rows == [(2 * EPOCHS_A_DAY,)]
     done = CliRunner().invoke(main, ["sql", "--lake", address, "--format", "csv", "SELECT count(*) AS n FROM heat"])
@@ -94,6 +113,30 @@ def test_a_push_sends_only_what_is_new_and_a_pull_gives_the_lake_back(lake: Path
     assert pulled(address, copy) == len(files(lake))
     assert all_rows(copy) == all_rows(lake)
     assert pulled(address, copy) == 0
+
+
+def test_commit_records_of_a_day_take_the_place_of_those_in_them(address: str, tmp_path: Path) -> None:
+    lake, copy, fresh = tmp_path / "lake", tmp_path / "copy", tmp_path / "fresh"
+    write_days(lake, 1, complete=False)
+    publish_epoch(lake, EPOCHS_A_DAY)
+    publish_epoch(lake, EPOCHS_A_DAY + 1)
+    with maintenance(lake):
+        compact(lake)
+        empty_aside(lake)
+    pushed(lake, address)
+    pulled(address, copy)
+    with maintenance(lake):
+        assert [len(day.records) for day in put_together(lake)] == [EPOCHS_A_DAY]
+    assert pushed(lake, address) == 1
+    assert [name for name in ObjectStore(address).manifest().records if name.startswith("_commits/")] == [
+        "_commits/r1/000000-000002.json.gz"
+    ]
+    for root in (copy, fresh):
+        pulled(address, root)
+        assert commits(root, "r1") == commits(lake, "r1")[:EPOCHS_A_DAY]
+        with maintenance(root):
+            assert put_together(root) == []
+        assert [path.name for path in (root / "_commits/r1").iterdir()] == ["000000-000002.json.gz"]
 
 
 def test_compaction_and_deletion_reach_the_store_and_its_copies(address: str, tmp_path: Path) -> None:

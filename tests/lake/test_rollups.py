@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, time, timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from retail_ray.lake.listing import Listing, tables_behind
 from retail_ray.lake.queries import footfall, stats, tracks, zone_visits
 from retail_ray.lake.questions import Question, coverage, days_on_record
 from retail_ray.lake.rollup_files import rollup_file
-from retail_ray.lake.rollup_kinds import crossings, kinds
+from retail_ray.lake.rollup_kinds import ALERTS, HEAT, crossings, kinds
 from retail_ray.lake.views import Lake, open_lake
 
 DAY = BusinessDay("Europe/Berlin", time(4))
@@ -216,7 +217,9 @@ def test_sums_in_files_are_used_as_long_as_they_hold(week: Path, tmp_path: Path)
     root = tmp_path / "lake"
     shutil.copytree(week, root)
     with open_lake(root) as lake:
-        assert [(lake.rollups.save(kind, "shop-1").days) for kind in kinds()] == [DAYS] * len(kinds())
+        assert [(lake.rollups.save(kind, "shop-1").days) for kind in kinds()] == [
+            0 if kind in (ALERTS, HEAT) else DAYS for kind in kinds()
+        ]
         right = answers(lake, ask())
     with open_lake(root) as lake:
         assert all(lake.rollups.save(kind, "shop-1").summed_up == 0 for kind in kinds())
@@ -232,6 +235,19 @@ def test_sums_in_files_are_used_as_long_as_they_hold(week: Path, tmp_path: Path)
     path.write_bytes(b"PAR1 and then nothing")
     with open_lake(root) as lake:
         assert stats(lake, ask()).crossings.entries < 1000
+
+
+def test_sums_that_another_program_kept_are_not_used(week: Path, tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(week, root)
+    with open_lake(root) as lake:
+        right = stats(lake, ask())
+        older = replace(crossings(), sql=crossings().sql.replace("AS exits", "AS went_out"))
+    with open_lake(root) as lake:
+        assert lake.rollups.save(older, "shop-1").summed_up == DAYS
+    with open_lake(root) as lake:
+        assert stats(lake, ask()) == right
+        assert lake.rollups.save(crossings(), "shop-1").summed_up == 0
 
 
 # --- which files there are
