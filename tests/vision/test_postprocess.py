@@ -45,7 +45,8 @@ def crowded_output(seed: int, cells: int, classes: int, levels: int) -> NDArray[
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    cells=st.integers(1, 400),
+    # Ultralytics takes an output that is six wide for finished boxes; no network has six cells.
+    cells=st.integers(1, 400).filter(lambda cells: cells != 6),
     classes=st.sampled_from([1, 3, 80]),
     levels=st.sampled_from([10, 1000]),
     confidence=st.sampled_from([0.0, 0.1, 0.25, 0.9, 1.0]),
