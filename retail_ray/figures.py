@@ -29,12 +29,13 @@ def still_figures(
 ) -> dict[str, Boxes]:
     """(F, 4) float32 boxes of each camera that stayed the same for the site's `still_figure_s`.
 
-    empty: nobody was there, so a box is a figure that stays for a second, in a fifth of the frames. Errors as
-    `read_frames`; a camera that was not named may have no boxes.
+    empty: nobody was there, so a box is a figure that stays for a second, in a fifth of the frames. Cameras that were
+    not analysed in the interval are left out; LakeError as `read_frames` where none was.
     """
     cameras = [camera_of(site, camera_id)] if camera_id else site.cameras
     root = Path(site.lake) if lake is None else lake
-    found = {}
+    found: dict[str, Boxes] = {}
+    nothing: LakeError | None = None
     for camera in cameras:
         figures = StillFigures(np.zeros((0, 4), np.float32), EMPTY_AFTER_S, EMPTY_SHARE)
         if not empty:
@@ -42,10 +43,12 @@ def still_figures(
         try:
             for time_us, xyxy_px in read_frames(root, site.site, camera.id, from_us, until_us):
                 figures.among(xyxy_px, time_us)
-        except LakeError:
-            if camera_id or not root.is_dir():
-                raise
+        except LakeError as error:
+            nothing = error
+            continue
         found[camera.id] = figures.boxes
+    if nothing is not None and not found:
+        raise nothing
     return found
 
 

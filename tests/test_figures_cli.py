@@ -22,6 +22,7 @@ from retail_ray.runtime.crew import Experiment
 from retail_ray.runtime.local_job import run_in_process
 from retail_ray.runtime.options import JobOptions
 from tests.runtime.sites import lab, write_site
+from tests.support.small_lake import full_tables, write_lake
 
 # Of the model's input, where nobody passes in the clip.
 POSTER_PX = np.array([[20.0, 20.0, 60.0, 110.0]], np.float32)
@@ -77,6 +78,22 @@ def test_a_poster_is_found_in_the_lake_and_no_longer_followed(tmp_path: Path, sh
 
     code, boxes, _ = invoke("--site", str(path), "--lake", str(before), "--json")
     assert (code, json.loads(boxes)) == (0, {"lab-1": []})  # nothing stays for ten minutes in three seconds
+    code, _, said = invoke("--site", str(path), "--lake", str(before), "--from", "2031-01-01T00:00+01:00")
+    assert code == 2
+    assert "no analysed frame in the interval" in said
+
+
+def test_a_quiet_night_has_no_figures_and_a_night_without_recording_says_so(tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "lake", full_tables())
+    cameras = [{"id": name, "uri": "rtsp://h/1"} for name in ("door", "hall", "yard")]
+    path = tmp_path / "site.yaml"
+    path.write_text(yaml.safe_dump({"site": "shop", "timezone": "Europe/Rome", "cameras": cameras}))
+    where = ("--site", str(path), "--lake", str(lake), "--empty", "--json")
+    code, boxes, _ = invoke(*where, "--from", "2026-03-02T10:00:30+01:00")
+    assert (code, json.loads(boxes)) == (0, {"door": [], "hall": []})
+    code, _, said = invoke(*where, "--from", "2026-03-02T10:01+01:00")
+    assert code == 2
+    assert "no analysed frame in the interval" in said
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:

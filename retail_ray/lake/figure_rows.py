@@ -17,6 +17,10 @@ MOST_FRAMES: Final = 36_000
 _OF_CAMERA = """
 FROM detections WHERE site_id = $site AND camera_id = $camera
 AND ($from_us IS NULL OR epoch_us(time) >= $from_us) AND ($until_us IS NULL OR epoch_us(time) < $until_us)"""
+_ANALYSED = """
+SELECT coalesce(sum(processed_frames), 0) AS n FROM coverage WHERE site_id = $site AND camera_id = $camera
+AND ($from_us IS NULL OR epoch_us(time) + 60_000_000 > $from_us)
+AND ($until_us IS NULL OR epoch_us(time) < $until_us)"""
 
 
 def read_frames(
@@ -24,13 +28,18 @@ def read_frames(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """(time_us, (N, 4) float32 xyxy native pixels) of the frames that have boxes, in [from_us, until_us), in order.
 
-    At most about MOST_FRAMES, evenly spread. LakeError where there is no lake, or no box of the camera in it.
+    At most about MOST_FRAMES, evenly spread. LakeError where there is no lake, or the camera was not analysed then.
     """
     asked = {"site": site_id, "camera": camera_id, "from_us": from_us, "until_us": until_us}
     with open_lake(root) as lake:
         frames = lake.rows(f"SELECT count(DISTINCT time) AS n {_OF_CAMERA}", asked)[0]["n"]
         if not frames:
-            raise LakeError(f"{lake.root}: no box of site '{site_id}', camera '{camera_id}' in the interval")
+            if not lake.rows(_ANALYSED, asked)[0]["n"]:
+                raise LakeError(
+                    f"{lake.root}: site '{site_id}', camera '{camera_id}' has no analysed frame in the interval; "
+                    "`retail-ray sql` on coverage tells when it was analysed"
+                )
+            return
         every = -(-frames // MOST_FRAMES)
         found = lake.sql(
             f"SELECT epoch_us(time) AS time_us, x1_px, y1_px, x2_px, y2_px {_OF_CAMERA} "
