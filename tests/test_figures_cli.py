@@ -96,6 +96,15 @@ def test_a_quiet_night_has_no_figures_and_a_night_without_recording_says_so(tmp_
     assert "no analysed frame in the interval" in said
 
 
+def test_a_site_that_learns_no_figures_is_asked_for_an_empty_time(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    site = {"site": "shop", "timezone": "UTC", "cameras": [{"id": "door", "uri": "rtsp://h/1"}]}
+    path.write_text(yaml.safe_dump(site | {"tracker": {"still_figure_s": 0}}))
+    code, _, said = invoke("--site", str(path), "--lake", str(tmp_path))
+    assert code == 2
+    assert "still_figure_s is 0" in said
+
+
 def test_bad_input_is_named(tmp_path: Path) -> None:
     camera = {"id": "door", "uri": "rtsp://h/1"}
     path = tmp_path / "site.yaml"

@@ -22,8 +22,9 @@ from retail_ray.core.types import Detections, Image, Tracks
 FITS: Final = 0.6
 """Overlap (IoU) with a figure from which on a detection is that figure."""
 _SAME: Final = 0.85
-# Somebody passes before it now and then.
-_SEEN_SHARE, _LEAST_SHARE = 0.8, 0.5
+SEEN_SHARE: Final = 0.8
+"""Share of the looks in which a figure is there: somebody passes before it now and then."""
+_LEAST_SHARE = 0.5
 _JUDGED_LOOKS, _MOST_SPOTS, _AVERAGED = 5, 64, 50
 # A second tells as much as its ten frames.
 _LOOK_US, _LOOKS = US_PER_S, 20
@@ -35,7 +36,7 @@ class StillFigures:
     long, in `seen_share` of the looks, is learnt, and forgotten again when it was gone for an hour; 0 learns none.
     """
 
-    def __init__(self, known: Boxes, after_s: float, seen_share: float = _SEEN_SHARE) -> None:
+    def __init__(self, known: Boxes, after_s: float, seen_share: float = SEEN_SHARE) -> None:
         self._known, self._after_us, self._share = known, round(after_s * US_PER_S), seen_share
         self._learnt, self._seen_us = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
         self._looked_us: int | None = None

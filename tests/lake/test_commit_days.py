@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from retail_ray.lake.epochs import commit_records, commits, commits_after, last_
 from retail_ray.lake.replacements import current_files, maintenance
 from retail_ray.lake.runs import supersede
 from tests.lake.maintained import EPOCHS_A_DAY, SITE, RowContext, publish_epoch, stage_epoch, write_days
+from tests.support.killed import kill_at
 
 N = EPOCHS_A_DAY
 
@@ -120,45 +119,24 @@ def test_a_damaged_file_is_named(lake: Path) -> None:
             assert [fault.kind for fault in check(lake, rows=False).faults] == ["record"]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{repo!r}]
+JOB = """
 from retail_ray.lake import commit_days, files
 from retail_ray.lake.replacements import maintenance
-left = int(sys.argv[2])
-def watched(owner, name):
-    original = getattr(owner, name)
-    def step(*args, **kwargs):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(owner, name, step)
-with maintenance(Path(sys.argv[1])):
-    for name in ("rename", "write_bytes", "unlink"):
-        watched(Path, name)
+with maintenance(root):
+    watched(Path, "rename", "write_bytes", "unlink")
     watched(os, "fsync")
-    commit_days.put_together(Path(sys.argv[1]))
-print(int(sys.argv[2]) - left)
+    commit_days.put_together(root)
 """
-
-
-def kill_at(root: Path, step: int) -> subprocess.CompletedProcess[str]:
-    script = KILLED.format(repo=str(Path(__file__).resolve().parents[2]))
-    command = [sys.executable, "-c", script, str(root), str(step)]
-    return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
 
 
 def test_a_killed_job_loses_no_commit_and_the_next_one_ends_the_same(lake: Path, tmp_path: Path) -> None:
     before = commits(lake, "r1")
     whole = shutil.copytree(lake, tmp_path / "whole")
-    steps = int(kill_at(whole, 1_000_000).stdout)
+    steps = int(kill_at(JOB, whole, 1_000_000).stdout)
     assert steps == 2 * 5 + 5  # write, sync, rename and two folders of each day; five records that go
     for step in range(1, steps + 1):
         root = shutil.copytree(lake, tmp_path / f"killed-{step}")
-        assert kill_at(root, step).returncode == -signal.SIGKILL
+        assert kill_at(JOB, root, step).returncode == -signal.SIGKILL
         assert commits(root, "r1") == before, step
         assert recover(root, "r1") == before[-1]
         joined(root)

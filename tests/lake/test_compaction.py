@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from tests.lake.maintained import (
     stage_epoch,
     write_days,
 )
+from tests.support.killed import kill_at
 
 
 def compacted(root: Path, **how: int) -> int:
@@ -179,39 +178,16 @@ def test_a_reader_that_may_have_listed_deleted_files_asks_again(
     assert len(asked) == 2
 
 
-KILLED = """
-import ctypes, os, shutil, signal, sys
-from pathlib import Path
-sys.path[:0] = [{repo!r}]
+JOB = """
 from retail_ray.lake import partitions, replacements
 from retail_ray.lake.compaction import compact
-left = int(sys.argv[2])
-def watched(owner, name):
-    original = getattr(owner, name)
-    def step(*args, **kwargs):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(owner, name, step)
-for name in ("rename", "write_bytes", "unlink", "chmod", "mkdir"):
-    watched(Path, name)
-for name in ("fsync", "link", "unlink", "rmdir"):
-    watched(os, name)
+watched(Path, "rename", "write_bytes", "unlink", "chmod", "mkdir")
+watched(os, "fsync", "link", "unlink", "rmdir")
 watched(partitions, "sync_folder")
-root = Path(sys.argv[1])
 with replacements.maintenance(root):
     compact(root)
     partitions.empty_aside(root)
-print(int(sys.argv[2]) - left)
 """
-
-
-def kill_at(root: Path, step: int) -> subprocess.CompletedProcess[str]:
-    script = KILLED.format(repo=str(Path(__file__).resolve().parents[2]))
-    command = [sys.executable, "-c", script, str(root), str(step)]
-    return subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
 
 
 def test_a_killed_compaction_changes_no_row_and_the_next_one_ends_the_same(tmp_path: Path) -> None:
@@ -220,12 +196,12 @@ def test_a_killed_compaction_changes_no_row_and_the_next_one_ends_the_same(tmp_p
         shutil.rmtree(tmp_path / "lake" / table)  # two tables suffice; the check below speaks of files alone
     before = all_rows(tmp_path / "lake")
     whole = shutil.copytree(tmp_path / "lake", tmp_path / "whole")
-    steps = int(kill_at(whole, 1_000_000).stdout)
+    steps = int(kill_at(JOB, whole, 1_000_000).stdout)
     final = [path.relative_to(whole) for path in files(whole)]
     assert steps > 20
     for step in range(1, steps + 1, max(1, steps // 9)):
         root = shutil.copytree(tmp_path / "lake", tmp_path / f"killed-{step}")
-        assert kill_at(root, step).returncode == -signal.SIGKILL
+        assert kill_at(JOB, root, step).returncode == -signal.SIGKILL
         assert all_rows(root) == before, step
         compacted(root)
         assert all_rows(root) == before, step

@@ -28,6 +28,7 @@ from retail_ray.lake.epochs import (
     publish,
     recover,
 )
+from tests.support.killed import kill_at
 
 CONTEXT = RowContext("shop-1", "r1", "c1")
 DAY = BusinessDay("Asia/Kolkata", time(12, 0))
@@ -200,24 +201,10 @@ def test_a_second_crash_during_recovery_is_mended(
     assert tree(tmp_path / "half") == undisturbed
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{tests!r}, {repo!r}]
-import test_lake_epochs as run
-left = int(sys.argv[2])
-def watched(owner, name):
-    original = getattr(owner, name)
-    def step(*args, **kwargs):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(owner, name, step)
-for name in ("rename", "write_bytes", "unlink"):
-    watched(Path, name)
-run.run_epochs(Path(sys.argv[1]), 3)
+JOB = """
+from tests.lake.test_lake_epochs import run_epochs
+watched(Path, "rename", "write_bytes", "unlink")
+run_epochs(root, 3)
 """
 
 
@@ -225,9 +212,7 @@ run.run_epochs(Path(sys.argv[1]), 3)
 def test_a_killed_process_leaves_a_lake_that_ends_the_same(
     tmp_path: Path, undisturbed: dict[str, bytes], step: int
 ) -> None:
-    here = Path(__file__).resolve()
-    script = KILLED.format(tests=str(here.parent), repo=str(here.parents[2]))
-    killed = subprocess.run([sys.executable, "-c", script, tmp_path / "lake", str(step)], check=False, timeout=120)
+    killed = kill_at(JOB, tmp_path / "lake", step)
     assert killed.returncode == -signal.SIGKILL
     read_all(tmp_path / "lake")
     run_epochs(tmp_path / "lake", 3)
