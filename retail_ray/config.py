@@ -240,7 +240,11 @@ class TrackerSettings(Section):
     )
 
     name: str = Field(default="botsort", description="botsort, bytetrack, ocsort, boosttrack, …")
-    options: dict[str, float | int | bool | str] = Field(default={}, description="the tracker's own options")
+    options: dict[str, float | int | bool | str] = Field(
+        default={},
+        description="the tracker's own options, and `buffer_s`: how long a tracklet waits for its person, in seconds; "
+        "0.3 where an embedder lets the gallery join tracklets, else 2",
+    )
 
 
 class Staff(Section):

@@ -1,7 +1,8 @@
 """Who is who: pure functions over a snapshot of evidence between tracklets.
 
-Evidence is summed over the tracklets of a person: the floor over all of them, looks as a mean, the way between two
-sightings where they are nearest in time. A veto cannot be outvoted.
+Evidence is folded over the tracklets of a person: the floor as a sum over the root of their number, what speaks for and
+what speaks against each for itself, since one wrong foot errs before all of them; looks as a mean, the way between
+two sightings where they are nearest in time. A veto cannot be outvoted.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ class Evidence:
 class Folded:
     """T tracklets, or people, against P people: the parts of `Evidence`, folded over the tracklets of each person.
 
-    looks, described: sums and numbers of known looks.
+    floor: (2, T, P) sums of what speaks for and against. placed: (2, T, P) of how many. looks, described: sums and
+    numbers of known looks.
     """
 
     veto: Flags
     floor: Floats
+    placed: Floats
     looks: Floats
     described: Floats
     gap_s: Floats
@@ -71,12 +74,16 @@ class Folded:
         more = 1.0 + _MORE_LOOKS * (np.clip(self.described, 1, _MOST_LOOKS) - 1)
         later = self.first_us[0][:, None] >= self.first_us[1][None]
         saved = np.where(later, self.birth[0][:, None], self.birth[1][None])
-        total = self.floor + mean * more + self.way + saved
+        total = self.said_by_floor() + mean * more + self.way + saved
         return np.where(self.veto, -np.inf, np.round(total, 4))
+
+    def said_by_floor(self) -> Floats:
+        """(T, P) nats."""
+        return np.asarray((self.floor / np.sqrt(np.maximum(self.placed, 1.0))).sum(axis=0))
 
     def spoken(self) -> Flags:
         """(T, P) whether anything but the time speaks at all."""
-        return np.asarray((self.floor != 0) | (self.described > 0) | (self.way != 0))
+        return np.asarray(self.placed.any(axis=0) | (self.described > 0) | (self.way != 0))
 
 
 def fold(evidence: Evidence, person_of: NDArray[np.int64]) -> tuple[NDArray[np.int64], Folded]:
@@ -84,63 +91,75 @@ def fold(evidence: Evidence, person_of: NDArray[np.int64]) -> tuple[NDArray[np.i
     order = np.argsort(person_of, kind="stable")
     order = order[person_of[order] >= 0]
     people, starts = np.unique(person_of[order], return_index=True)
-    return people, _folded(evidence, order, starts)
+    return people, _folded(_columns(evidence), order, starts)
 
 
 def between(folded: Folded, person_of_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Folded]:
     """Fold the T rows as well: people against people."""
-    rows = Evidence(
+    order = np.argsort(person_of_rows, kind="stable")
+    order = order[person_of_rows[order] >= 0]
+    people, starts = np.unique(person_of_rows[order], return_index=True)
+    return people, _transposed(_folded(_transposed(folded), order, starts))
+
+
+def _columns(evidence: Evidence) -> Folded:
+    """Every column a person of its own."""
+    parts = np.stack([np.maximum(evidence.floor, 0.0), np.minimum(evidence.floor, 0.0)])
+    described = np.isfinite(evidence.looks)
+    return Folded(
+        evidence.veto,
+        parts,
+        (parts != 0).astype(np.float64),
+        np.where(described, evidence.looks, 0.0),
+        described.astype(np.float64),
+        evidence.gap_s,
+        evidence.way,
+        evidence.first_us,
+        evidence.birth,
+    )
+
+
+def _transposed(folded: Folded) -> Folded:
+    return Folded(
         folded.veto.T,
-        folded.floor.T,
+        folded.floor.transpose(0, 2, 1),
+        folded.placed.transpose(0, 2, 1),
         folded.looks.T,
+        folded.described.T,
         folded.gap_s.T,
         folded.way.T,
         folded.first_us[::-1],
         folded.birth[::-1],
     )
-    order = np.argsort(person_of_rows, kind="stable")
-    order = order[person_of_rows[order] >= 0]
-    people, starts = np.unique(person_of_rows[order], return_index=True)
-    turned = _folded(rows, order, starts)
-    described = np.add.reduceat(folded.described[order], starts, axis=0) if len(starts) else folded.described[:0]
-    return people, Folded(
-        turned.veto.T,
-        turned.floor.T,
-        turned.looks.T,
-        described,
-        turned.gap_s.T,
-        turned.way.T,
-        turned.first_us[::-1],
-        turned.birth[::-1],
-    )
 
 
-def _folded(evidence: Evidence, order: NDArray[np.intp], starts: NDArray[np.intp]) -> Folded:
-    height = len(evidence.veto)
+def _folded(parts: Folded, order: NDArray[np.intp], starts: NDArray[np.intp]) -> Folded:
+    """Columns in `order` joined into people who begin at `starts`."""
+    height = len(parts.veto)
     if not len(starts):
-        nothing = np.zeros((height, 0))
-        none = np.zeros((height, 0), np.bool_)
-        ends = (evidence.first_us[0], np.zeros(0, np.int64)), (evidence.birth[0], np.zeros(0))
-        return Folded(none, nothing, nothing, nothing, nothing, nothing, *ends)
+        nothing, none = np.zeros((height, 0)), np.zeros((height, 0), np.bool_)
+        halves = np.zeros((2, height, 0))
+        ends = (parts.first_us[0], np.zeros(0, np.int64)), (parts.birth[0], np.zeros(0))
+        return Folded(none, halves, halves, nothing, nothing, nothing, nothing, *ends)
     sizes = np.diff([*starts.tolist(), len(order)])
-    gap_s = evidence.gap_s[:, order]
+    gap_s = parts.gap_s[:, order]
     nearest = np.minimum.reduceat(gap_s, starts, axis=1)
     at_nearest = gap_s == np.repeat(nearest, sizes, axis=1)
-    way = np.maximum.reduceat(np.where(at_nearest, evidence.way[:, order], -np.inf), starts, axis=1)
-    looks = evidence.looks[:, order]
-    first_us = evidence.first_us[1][order]
+    way = np.maximum.reduceat(np.where(at_nearest, parts.way[:, order], -np.inf), starts, axis=1)
+    first_us = parts.first_us[1][order]
     earliest = np.minimum.reduceat(first_us, starts)
     is_first = first_us == np.repeat(earliest, sizes)
-    birth = np.maximum.reduceat(np.where(is_first, evidence.birth[1][order], -np.inf), starts)
+    birth = np.maximum.reduceat(np.where(is_first, parts.birth[1][order], -np.inf), starts)
     return Folded(
-        np.logical_or.reduceat(evidence.veto[:, order], starts, axis=1),
-        np.add.reduceat(evidence.floor[:, order], starts, axis=1),
-        np.add.reduceat(np.nan_to_num(looks), starts, axis=1),
-        np.add.reduceat(np.isfinite(looks).astype(np.float64), starts, axis=1),
+        np.logical_or.reduceat(parts.veto[:, order], starts, axis=1),
+        np.add.reduceat(parts.floor[:, :, order], starts, axis=2),
+        np.add.reduceat(parts.placed[:, :, order], starts, axis=2),
+        np.add.reduceat(parts.looks[:, order], starts, axis=1),
+        np.add.reduceat(parts.described[:, order], starts, axis=1),
         nearest,
         way,
-        (evidence.first_us[0], earliest),
-        (evidence.birth[0], birth),
+        (parts.first_us[0], earliest),
+        (parts.birth[0], birth),
     )
 
 
@@ -184,16 +203,17 @@ def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
 def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:
     best = float(score.max(initial=-np.inf))
     likelihood = np.exp(np.clip([*score.tolist(), 0.0], -700.0, 60.0))
-    share = tempered(likelihood / likelihood.sum(), settings.evidence_worth)
     if column >= len(score):
+        nobody = float(np.exp(settings.newcomer_nats))
+        p_new = nobody / (nobody + float(likelihood[:-1].sum()))
         shown = best if np.isfinite(best) else float("nan")
         margin = needed - best if np.isfinite(best) else float("nan")
         if not forced and margin < settings.min_margin:
-            return Choice("wait", None, shown, margin, float(share[-1]), "taken" if best >= needed else "margin")
-        return Choice("create", None, shown, margin, float(share[-1]), "taken" if best >= needed else "")
+            return Choice("wait", None, shown, margin, p_new, "taken" if best >= needed else "margin")
+        return Choice("create", None, shown, margin, p_new, "taken" if best >= needed else "")
     others = np.delete(score, column)
     lead = float(score[column]) - max(float(others.max(initial=-np.inf)), needed)
-    p_same = float(share[column])
+    p_same = float(tempered(likelihood / likelihood.sum(), settings.evidence_worth)[column])
     if lead < settings.min_margin and not forced:
         return Choice("wait", None, float(score[column]), lead, p_same, "margin")
     return Choice("assign", column, float(score[column]), lead, p_same, "margin" if lead < settings.min_margin else "")

@@ -77,7 +77,7 @@ def _gain(change: Change) -> dict[str, float]:
 
 def reason_of_link(folded: Folded, row: int, column: int) -> str:
     """What spoke for a tracklet (row) being a person (column)."""
-    parts = {"floor": folded.floor, "looks": folded.looks, "way": folded.way}
+    parts = {"floor": folded.said_by_floor(), "looks": folded.looks, "way": folded.way}
     said = [name for name, nats in parts.items() if nats[row, column] > 0]
     return " and ".join(said) or "nobody else can have come here"
 

@@ -25,7 +25,7 @@ from retail_ray.identity.revision import Change, revise
 from retail_ray.identity.settings import GalleryLive, GallerySettings
 from retail_ray.identity.tracklets import Key, Tracklet
 
-_STATE_VERSION = 5
+_STATE_VERSION = 6
 _PRESENT_US = 2 * US_PER_S
 _FORGET_TICKS = 16
 

@@ -40,7 +40,7 @@ class Memory:
 
     def observe(self, tick: Tick) -> list[Tracklet]:
         """Take in a tick's places, not its looks; the tracklets that are new."""
-        new, rows, until_us, places, seen_keys = [], [], [], [], []
+        new, rows, spans_us, places, seen_keys = [], [], [], [], []
         for camera, local_id, first_us, last_us, place in sightings(tick):
             tracklet = self.tracklets.get((camera, local_id))
             if tracklet is None:
@@ -50,11 +50,11 @@ class Memory:
             tracklet.last_us = last_us
             rows.append(self._row[tracklet.key])
             seen_keys.append(tracklet.key)
-            until_us.append(last_us)
+            spans_us.append((first_us, last_us))
             places.append(place)
         if rows:
             seen = np.array(places, np.float64)
-            self._pairs.see(np.array(rows, np.intp), np.array(until_us, np.int64), seen)
+            self._pairs.see(np.array(rows, np.intp), np.array(spans_us, np.int64), seen)
             keys = np.array(seen_keys, np.int64)
             self._contradictions.see(keys[:, 0], keys[:, 1], seen)
             walked = seen[np.isfinite(seen[:, 1]), 1:3]
@@ -142,11 +142,11 @@ class Memory:
         new = np.array([tracklet.key not in self._learnt for tracklet in everybody])
         fresh = np.triu(new[:, None] | new[None], 1)
         same_camera = self._pairs.camera[:, None] == self._pairs.camera[None]
-        first_us, last_us = self._pairs.first_us, self._pairs.last_us
-        at_once = (first_us[:, None] <= last_us[None]) & (first_us[None] <= last_us[:, None])
-        together = self._pairs.floor_evidence(np.arange(len(everybody))) >= _CERTAIN_NATS
-        one = ~same_camera & together & (self._pairs.ticks >= _CERTAIN_TICKS)
-        self.looks.learn(self._likeness(np.arange(len(everybody))), fresh & one, fresh & same_camera & at_once)
+        floor = self._pairs.floor_evidence(np.arange(len(everybody)))
+        one = ~same_camera & (floor >= _CERTAIN_NATS) & (self._pairs.ticks >= _CERTAIN_TICKS)
+        # Not of doubled boxes, which are in one place.
+        two = same_camera & (floor <= -self._settings.concurrent_cost)
+        self.looks.learn(self._likeness(np.arange(len(everybody))), fresh & one, fresh & two)
         self._learnt |= {tracklet.key for tracklet in everybody if tracklet.appearance is not None}
 
     def keep(self, keys: Collection[Key]) -> None:

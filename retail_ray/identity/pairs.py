@@ -15,14 +15,16 @@ from retail_ray.identity.transit import Transit, Ways
 
 Rows = NDArray[np.intp]
 _FIRST_CAPACITY = 64
+# So far above what ticks say that never agree, two tracklets were in one place for a while.
+_AGREED_NATS = 0.5
 
 
 class PairTable:
     """Rows are tracklets in order of their first sight; pairs are dense matrices, for speed and simplicity.
 
     camera, first_us, last_us: (N,) int64. first, last: (N, 6) places (time_us, x_m, y_m, xx, xy, yy), NaN where
-    unknown. floor: (N, N) float32, sum of the ticks' evidence between cameras. ticks: (N, N) int32, how many were
-    compared; within one camera, how many both were seen in. Of doubted cameras the floor says nothing about others.
+    unknown. floor: (N, N) float32, sum of the ticks' evidence. ticks: (N, N) int32, how many were compared; within one
+    camera, how many both were seen in at once. Of doubted cameras the floor says nothing about others.
     """
 
     def __init__(self, settings: GallerySettings, cameras: int) -> None:
@@ -80,8 +82,9 @@ class PairTable:
         self._places[row] = np.nan
         return row
 
-    def see(self, rows: Rows, last_us: NDArray[np.int64], places: Floats) -> None:
-        """One tick: rows that were seen in it, until when, and where (T, 6)."""
+    def see(self, rows: Rows, spans_us: NDArray[np.int64], places: Floats) -> None:
+        """One tick: rows that were seen in it, (T, 2) from when to when, and where (T, 6)."""
+        first_us, last_us = spans_us.T
         self._spans[rows, 1] = last_us
         known = np.isfinite(places[:, 1])
         fresh = known & ~np.isfinite(self._places[rows, 0, 0])
@@ -89,11 +92,16 @@ class PairTable:
         self._places[rows[known], 1] = places[known]
         block = np.ix_(rows, rows)
         same_camera = self._camera[rows, None] == self._camera[rows]
-        placed = known[:, None] & known[None] & ~same_camera
-        if placed.any():
-            evidence = same_place(places[:, 1:], places[:, 1:], self._settings)
-            self._floor[block] += np.where(placed, evidence, 0.0).astype(np.float32)
-        self._ticks[block] += placed | same_camera
+        # One tracklet that takes over from another within a tick was not seen beside it.
+        at_once = (first_us[:, None] <= last_us[None]) & (first_us[None] <= last_us[:, None])
+        compared = np.where(same_camera, at_once, known[:, None] & known[None])
+        if not compared.any():
+            return
+        evidence = same_place(places[:, 1:], places[:, 1:], self._settings)
+        # Who has no place beside somebody of the same camera has another one.
+        evidence = np.where(known[:, None] & known[None], evidence, np.log(max(self._settings.outlier_share, 1e-6)))
+        self._floor[block] += np.where(compared, evidence, 0.0).astype(np.float32)
+        self._ticks[block] += compared
 
     def keep(self, rows: Rows) -> None:
         """Only these rows stay, in their order; they are numbered anew."""
@@ -106,20 +114,24 @@ class PairTable:
         self._floor[:count, :count], self._ticks[:count, :count] = floor, ticks
 
     def floor_evidence(self, rows: Rows) -> Floats:
-        """(T, N) nats of all ticks in which both were placed; 0 where there was none.
+        """(T, N) nats of all ticks that were compared; 0 where there was none.
 
-        Ticks are alike, so the mean tick counts as often as `tick_weight` of them are, the first one fully. Two
-        tracklets of one camera are two people, the surer the longer both are seen.
+        Ticks are alike: a foot that is hidden stays so, and who walks together keeps doing it. So the mean tick counts,
+        a little more with their number, and `place_lenience` on top, unless they were never in one place. Two tracklets
+        that one camera sees at once and apart are two people; in one place they are a doubled box, or people who hide
+        each other.
         """
         count = self.ticks[rows].astype(np.float64)
         mean = np.divide(self._floor[rows, : self._count], count, out=np.zeros_like(count), where=count > 0)
-        worth = np.where(count > 0, 1.0 + self._settings.tick_weight * np.maximum(count - 1, 0), 0.0)
-        low, high = -self._settings.floor_doubt, self._settings.floor_limit
-        across = np.clip(mean * worth, low, high)
-        across = np.where(self._comparable(rows), across, 0.0)
+        worth = 1.0 + self._settings.tick_weight * np.log2(np.maximum(count, 1.0))
+        never = np.log(max(self._settings.outlier_share, 1e-6))
+        agreed = np.clip((mean - never) / _AGREED_NATS, 0.0, 1.0)
+        said = mean * worth + self._settings.place_lenience * agreed
         same_camera = self.camera[rows, None] == self.camera[None]
-        at_once = -np.minimum(self._settings.concurrent_cost * count, self._settings.concurrent_limit)
-        return np.asarray(np.round(np.where(same_camera, at_once, across), 4), np.float64)
+        at_once = np.clip(said - self._settings.concurrent_cost, -self._settings.concurrent_limit, 0.0)
+        across = np.clip(said, -self._settings.floor_doubt, self._settings.floor_limit)
+        known = self._comparable(rows) & (count > 0)
+        return np.asarray(np.round(np.where(known, np.where(same_camera, at_once, across), 0.0), 4), np.float64)
 
     def ways(self, row: int, others: Rows) -> Ways:
         """Between a row and M others, from the end of the earlier one to the beginning of the later one."""
@@ -144,7 +156,7 @@ class PairTable:
         between = gap_s[known], distance_m[known], (begin[2] + end[2])[known]
         way, fast = np.zeros(known.shape), np.zeros(known.shape, np.bool_)
         left_m, came_m = (np.stack([side[0][known], side[1][known]], axis=1) for side in (end, begin))
-        by_distance = in_turn(*between, area_m2, self._settings)
+        by_distance = in_turn(*between, area_m2, self._settings) - self._settings.absence_cost * np.log1p(between[0])
         way[known] = np.round(transit.evidence(Ways(left_m, came_m, gap_s[known]), by_distance), 4)
         fast[known] = too_fast(*between, self._settings)
         return np.asarray(gap_s, np.float64), way, fast

@@ -34,8 +34,11 @@ class GallerySettings:
     revise_margin: float = 1.0
     """Gain in nats that a correction needs."""
     evidence_worth: float = 0.4
-    """What a nat says of the probability of a decision: pieces of evidence are alike, so that their sum says too much.
+    """What a nat says of the probability of a link: pieces of evidence are alike, so that their sum says too much.
     Fitted to the links of development stores."""
+    newcomer_nats: float = 1.0
+    """What speaks for somebody new before any evidence, in the probability of a new person. Fitted to the new people of
+    the same stores."""
     false_merge_budget: float = 0.1
     """Share of links that may be wrong: one that is likelier wrong than that is not made."""
 
@@ -49,18 +52,22 @@ class GallerySettings:
     """Share of places that are nowhere near the truth."""
     neighbourhood_m2: float = 20.0
     """Two people who are near each other are so by chance within this area."""
-    tick_weight: float = 0.3
-    """Worth of a further tick: the errors of neighbouring ticks are alike."""
-    floor_limit: float = 12.0
+    tick_weight: float = 0.1
+    """Worth of twice as many ticks, beside the mean of them all: the errors of ticks are alike."""
+    place_lenience: float = 1.0
+    """Nats for one person on top of the mean tick: an error of a foot lasts, a neighbour moves on."""
+    floor_limit: float = 8.0
     """Most that the floor may say for two tracklets."""
     floor_doubt: float = 4.0
     """Most that it may say against them: feet that are hidden mislead for long."""
-    concurrent_cost: float = 1.5
-    """Nats a tick against two tracklets that one camera sees at once: doubled and swapped boxes are rare."""
+    concurrent_cost: float = 5.0
+    """Nats against two tracklets that one camera sees at once: doubled boxes are rare."""
     concurrent_limit: float = 9.0
     """Most that being seen at once by one camera may say."""
     wander_m_s: float = 0.7
     """How far people get from where they were last seen, per second unseen."""
+    absence_cost: float = 0.4
+    """Nats against somebody out of sight for 1.7 s, twice as many for 6.4 s: who is in the store is mostly seen."""
     transit_limit: float = 4.0
     """Most that a way between two sightings may say."""
     transit_doubt: float = 7.0

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from retail_ray.analytics.coverage import CoverageMeter
-from retail_ray.config import Camera
+from retail_ray.config import Camera, Site
 from retail_ray.core.boxes import Letterbox
 from retail_ray.core.homography import FloorCalibration
 from retail_ray.core.ports import Tracker
@@ -24,6 +25,7 @@ from retail_ray.runtime.pace import LivePace, Pace, RecordedPace, wall_clock_us
 from retail_ray.runtime.plan import RunPlan
 from retail_ray.runtime.view_watch import CameraViewWatch, NoWatch, ViewMemory, ViewWatch
 from retail_ray.tracking.crops import CropSelector
+from retail_ray.tracking.options import BUFFER_OPTION, JOINED_BUFFER_S
 from retail_ray.tracking.still_figures import PeopleTracker, StillFigures
 from retail_ray.tracking.tracker import check_options, create_tracker
 from retail_ray.tracking.tracklets import TrackletBook
@@ -106,6 +108,13 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _tracker_options(site: Site) -> dict[str, Any]:
+    """A tracklet that waits for its person may go on with somebody else, and the gallery cannot part it. So where looks
+    let the gallery join pieces, tracklets wait for a moment only."""
+    waits = {} if site.models.embedder is None else {BUFFER_OPTION: JOINED_BUFFER_S}
+    return {**waits, **site.tracker.options}
+
+
 def build_camera(
     camera_input: CameraInput,
     clients: ModelClients,
@@ -119,7 +128,7 @@ def build_camera(
     plan, camera = camera_input.plan, camera_input.camera
     site, facts = plan.site, camera_input.probe()
     frames_per_s = camera_input.frames_per_s()
-    options = site.tracker.options
+    options = _tracker_options(site)
     _, buffer_s = check_options(site.tracker.name, frame_rate=frames_per_s, options=options)
     # Before a live source is opened: loading the tracker takes seconds, in which its frames would be lost.
     if tracker is None:

@@ -17,6 +17,8 @@ from retail_ray.core.errors import TrackerError
 DEFAULT_TRACKER = "botsort"
 BUFFER_OPTION = "buffer_s"
 DEFAULT_BUFFER_S = 2.0
+# Where the gallery joins tracklets by looks.
+JOINED_BUFFER_S = 0.3
 LONGEST_BUFFER_S = 60.0
 
 _NO_PIXELS = "it compares pictures, and neither pixels nor embeddings may enter the tracker's state"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_little_evidence_corrects_nothing() -> None:
     assert revise(evidence, np.array([0, 1]), 2, SETTINGS) == []
 
 
-def test_a_person_is_judged_by_the_sum_of_the_floor_the_mean_of_the_looks_and_the_nearest_way() -> None:
+def test_a_person_is_judged_by_the_floor_of_all_the_mean_of_the_looks_and_the_nearest_way() -> None:
     true = np.array([0, 0, 1])
     base = evidence_of(true)
     looks = np.array([[np.nan, 2.0, -3.0], [2.0, np.nan, np.nan], [-3.0, np.nan, np.nan]])
@@ -88,13 +89,30 @@ def test_a_person_is_judged_by_the_sum_of_the_floor_the_mean_of_the_looks_and_th
     )
     people, folded = fold(evidence, true)
     assert people.tolist() == [0, 1]
-    assert folded.floor[2].tolist() == [-8.0, 0.0]
+    np.testing.assert_allclose(folded.said_by_floor()[2], [-8 / np.sqrt(2), 0.0])
     assert (folded.looks[2, 0], folded.described[2, 0]) == (-3.0, 1.0)
     assert folded.way[2, 0] == -0.4  # the nearer of the two sightings
     assert folded.birth[1].tolist() == [0.0, 0.5]  # of the first tracklet of each
     _, both = between(folded, true)
-    np.testing.assert_array_equal(both.floor, [[8.0, -8.0], [-8.0, 0.0]])
+    np.testing.assert_allclose(both.said_by_floor(), np.sqrt(2) * np.array([[4, -4], [-4, 0]]))
     np.testing.assert_array_equal(both.gap_s, [[1.0, 2.0], [2.0, np.inf]])
+
+
+@given(st.lists(st.floats(-9, 9).map(lambda nats: round(nats, 2)), min_size=2, max_size=6))
+def test_what_the_floor_says_is_the_same_from_both_sides_and_grows_with_the_root_of_its_number(
+    nats: list[float],
+) -> None:
+    n = len(nats)
+    base = evidence_of(np.arange(n + 1))
+    floor = np.zeros((n + 1, n + 1))
+    floor[0, 1:] = floor[1:, 0] = nats
+    evidence = Evidence(base.veto, floor, base.looks, base.gap_s, base.way, base.first_us, base.birth)
+    _, rows = fold(evidence, labels := np.array([0] + [1] * n))
+    _, both = between(rows, labels)
+    parts = [[v for v in nats if v > 0], [v for v in nats if v < 0]]
+    expected = sum(sum(part) / np.sqrt(len(part)) for part in parts if part)
+    np.testing.assert_allclose(rows.said_by_floor()[0, 1], expected)
+    np.testing.assert_allclose([both.said_by_floor()[0, 1], both.said_by_floor()[1, 0]], expected)
 
 
 def test_two_tracklets_of_one_camera_never_get_one_person_and_the_better_fit_wins_the_sum() -> None:
@@ -117,6 +135,16 @@ def test_the_probability_of_a_link_falls_with_the_number_of_people_who_fit() -> 
     assert alone.p_same > 0.85
     assert decide(np.array([[12.0]]), np.array([True]), SETTINGS)[0].p_same > 0.99
     assert 0.3 < among.p_same < 0.5
+
+
+def test_the_probability_of_a_new_person_falls_with_everybody_who_fits() -> None:
+    alone, one, several = (
+        decide(np.array([scores]), np.array([True]), SETTINGS)[0] for scores in ([-9.0], [1.0], [1.0, 1.0, 1.0])
+    )
+    assert [choice.kind for choice in (alone, one, several)] == ["create"] * 3
+    assert alone.p_same > 0.99
+    assert one.p_same == pytest.approx(0.5)  # a nat for them, and one for somebody new
+    assert several.p_same == pytest.approx(0.25)
 
 
 def test_without_people_everybody_is_new() -> None:

@@ -310,7 +310,7 @@ def test_a_tracklet_without_embedding_becomes_a_person_after_its_wait() -> None:
 def test_fragments_within_a_camera_are_stitched() -> None:
     """Likeness alone is not enough; nearness in place and time is what links them."""
     half_alike = unit([1.0, math.sqrt(1 / 0.68**2 - 1), *([0.0] * (D - 2))])
-    later = [replace(row, embedding=half_alike if row.embedding else None) for row in stand(2, 0, 6, 10, (1, 0))]
+    later = [replace(row, embedding=half_alike if row.embedding else None) for row in stand(2, 0, 6, 10, (0.6, 0))]
     near = run(gallery([CameraView("a", True)]), chunks("a", stand(1, 0, 0, 5) + later, 60 * S))
     linked = next(e for e in near if e.local_id == 2)
     assert (linked.kind, linked.reason.startswith("looks and way")) == ("assign", True)
@@ -328,13 +328,29 @@ def test_a_track_that_comes_back_beside_its_successor_is_split_off() -> None:
     assert people(events)["a", 1] != people(events)["a", 2]
 
 
+@pytest.mark.parametrize(("apart_m", "same"), [(0.1, True), (1.5, False)])
+def test_a_doubled_box_is_one_person_and_two_places_are_two(apart_m: float, same: bool) -> None:
+    """One camera sees both at once, and they look the same."""
+    rows = [*stand(1, 0, 0, 20), *stand(2, 0, 5, 20, (apart_m, 0))]
+    found = people(run(gallery([CameraView("a", True)]), chunks("a", rows, 60 * S)))
+    assert (found["a", 1] == found["a", 2]) is same
+
+
+def test_a_tracklet_that_takes_over_within_a_tick_was_not_seen_beside_the_other() -> None:
+    """Both are in the tick that begins at 5 s; 0.2 s and 0.2 m lie between them."""
+    rows = [*stand(1, None, 0, 5.1), *stand(2, None, 5.3, 10, (0.2, 0))]
+    found = people(run(gallery([CameraView("a", True)]), chunks("a", rows, 60 * S)))
+    assert found["a", 1] == found["a", 2]
+
+
 def test_what_was_learnt_from_a_split_tracklet_goes_with_it() -> None:
+    beside = (1.5, 0.0)
     resembles = unit([0.85, math.sqrt(1 - 0.85**2), *([0.0] * (D - 2))])
 
     def as_two(rows: list[Sighting]) -> list[Sighting]:
         return [replace(row, embedding=resembles if row.embedding else None) for row in rows]
 
-    rows = [*stand(1, 0, 0, 5), *as_two(stand(2, 0, 7, 20)), *stand(1, 0, 12, 20), *as_two(stand(3, 0, 40, 45))]
+    rows = [*stand(1, 0, 0, 5), *as_two(stand(2, 0, 7, 20, beside)), *stand(1, 0, 12, 20), *as_two(stand(3, 0, 40, 45))]
     events = run(gallery([CameraView("a", True)]), chunks("a", rows, 60 * S))
     found = people(events)
     assert found["a", 1] != found["a", 2] == found["a", 3]
