@@ -91,6 +91,7 @@ bench-demo: setup ## how long the demo takes
 
 bench-identity: setup ## who is who on simulated stores, against rivals and under stress
 	$(BIN)/python -m benchmarks.identity
+	$(BIN)/python -m benchmarks.pair_evidence --work build/identity
 
 bench-queues: setup ## queues and heat against exact truth, without video
 	$(BIN)/python -m benchmarks.queues

@@ -38,6 +38,29 @@ def association_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
     } | ({"identity, links": _links(report["links"])} if "links" in report else {})
 
 
+def pair_tables(report: Mapping[str, Any] | None) -> dict[str, str]:
+    """What the floor's evidence is worth; nothing where it was not measured."""
+    if report is None:
+        return {}
+    ticks = list(report["rows"][0]["by ticks"])
+    headings = (
+        "mean of the ticks, nats",
+        "pairs of one person",
+        "of two",
+        "counted nats",
+        *(f"{n} ticks" for n in ticks),
+    )
+    rows = [
+        [row["mean"], row["of one person"], row["of two"], *map(_nats, (row["nats"], *row["by ticks"].values()))]
+        for row in report["rows"]
+    ]
+    return {"identity, pairs": table(headings, rows)}
+
+
+def _nats(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
 def _conditions(report: Mapping[str, Any]) -> str:
     how, cases = report["conditions"], report["cases"]
     people, tracklets = (sum(case[key] for case in cases) for key in ("people", "tracklets"))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.association_report import association_tables
+from benchmarks.association_report import association_tables, pair_tables
 from benchmarks.demo_report import demo_tables, shipped_clips
 from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
@@ -81,6 +81,7 @@ def tables() -> dict[str, str]:
         | transit_tables(_read("transit"))
         | people_tables(_read("people_traits"))
         | association_tables(_read("identity"))
+        | pair_tables(_read("pair_evidence"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | recount_tables(_read("recount"))

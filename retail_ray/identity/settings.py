@@ -36,7 +36,7 @@ class GallerySettings:
     evidence_worth: float = 0.4
     """What a nat says of the probability of a link: pieces of evidence are alike, so that their sum says too much.
     Fitted to the links of development stores."""
-    newcomer_nats: float = 1.0
+    newcomer_nats: float = 0.6
     """What speaks for somebody new before any evidence, in the probability of a new person. Fitted to the new people of
     the same stores."""
     false_merge_budget: float = 0.1

@@ -95,7 +95,7 @@ class CropPolicy:
     per_tracklet_chunk: of a tracklet in one chunk. per_chunk: of all tracklets in one chunk.
     """
 
-    acceptable: float = 0.12
+    acceptable: float = 0.04
     better_by: float = 0.15
     interval_s: float = 1.0
     per_tracklet: int = 10
@@ -168,7 +168,11 @@ def _worth_it(had: Embedded, rows: NDArray[np.intp], candidates: CropCandidates,
     taken = 0
     for row in rows[np.argsort(-candidates.quality[rows], kind="stable")].tolist():
         quality, time_us = float(candidates.quality[row]), int(candidates.time_us[row])
-        if quality < policy.acceptable or taken == policy.per_tracklet_chunk or had.crops >= policy.per_tracklet:
+        if (
+            candidates.quality[row] < np.float32(policy.acceptable)
+            or taken == policy.per_tracklet_chunk
+            or had.crops >= policy.per_tracklet
+        ):
             return
         wait_us = policy.interval_s * US_PER_S * 2 ** max(0, had.crops - 1)
         if not had.crops or quality >= had.best_quality + policy.better_by or time_us >= had.last_us + wait_us:

@@ -14,6 +14,7 @@ from retail_ray.identity.settings import GallerySettings
 
 SETTINGS = GallerySettings()
 NEEDED = needed_nats(SETTINGS.false_merge_budget)
+NEWCOMER = SETTINGS.newcomer_nats
 
 
 def evidence_of(person: np.ndarray, nats: float = 4.0, veto: np.ndarray | None = None) -> Evidence:
@@ -139,11 +140,11 @@ def test_the_probability_of_a_link_falls_with_the_number_of_people_who_fit() -> 
 
 def test_the_probability_of_a_new_person_falls_with_everybody_who_fits() -> None:
     alone, one, several = (
-        decide(np.array([scores]), np.array([True]), SETTINGS)[0] for scores in ([-9.0], [1.0], [1.0, 1.0, 1.0])
+        decide(np.array([scores]), np.array([True]), SETTINGS)[0] for scores in ([-9.0], [NEWCOMER], [NEWCOMER] * 3)
     )
     assert [choice.kind for choice in (alone, one, several)] == ["create"] * 3
     assert alone.p_same > 0.99
-    assert one.p_same == pytest.approx(0.5)  # a nat for them, and one for somebody new
+    assert one.p_same == pytest.approx(0.5)  # as much speaks for them as for somebody new
     assert several.p_same == pytest.approx(0.25)
 
 

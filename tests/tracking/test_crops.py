@@ -119,7 +119,7 @@ def _picked(selector: CropSelector, *rows: tuple[float, int, float]) -> list[tup
 
 def test_the_best_crop_of_a_new_tracklet_goes_first_and_bad_ones_wait() -> None:
     selector = CropSelector()
-    assert _picked(selector, (0, 1, 0.05), (0.1, 1, 0.11)) == []
+    assert _picked(selector, (0, 1, 0.01), (0.1, 1, 0.03)) == []
     assert _picked(selector, (0.8, 1, 0.35), (0.9, 1, 0.5), (1.0, 1, 0.4)) == [(0.9, 1, 0.5)]
 
 
@@ -131,7 +131,7 @@ def test_later_crops_only_when_better_or_after_a_while() -> None:
     assert _picked(selector, (2.6, 1, 0.4)) == []  # after two crops it waits 2 s
     assert _picked(selector, (2.8, 1, 0.4)) == [(2.8, 1, 0.4)]
     assert _picked(selector, (6.7, 1, 0.7)) == []  # and then 4 s
-    assert _picked(selector, (6.9, 1, 0.1)) == []  # never a bad one
+    assert _picked(selector, (6.9, 1, 0.03)) == []  # never a bad one
     assert _picked(selector, (6.9, 1, 0.3)) == [(6.9, 1, 0.3)]
 
 
