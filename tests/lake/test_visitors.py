@@ -89,14 +89,14 @@ def test_each_day_and_each_interval_has_its_own(tmp_path: Path) -> None:
 def decided(rng: np.random.Generator, people: int, tracklets: int) -> tuple[int, Floats, Floats]:
     """What a gallery that errs makes of these people: identities, and p_same of its links and births.
 
-    Every fifth tracklet is taken for somebody else, of newcomers four in 25; they go on as that other from then on.
+    Every fifth tracklet is taken for somebody else, of newcomers three in 25; they go on as that other from then on.
     Known people are taken for somebody new with 0.1. p_same is the share of such decisions that was right.
     """
     whose = rng.permutation(np.concatenate([np.arange(people), rng.integers(0, people, tracklets - people)]))
     met, links, births = set[int](), list[bool](), list[bool]()
     for person in whose.tolist():
         first, chance = person not in met, rng.random()
-        if births and chance < (0.16 if first else 0.2):
+        if births and chance < (0.12 if first else 0.2):
             links.append(False)
         elif first or chance > 0.9:
             births.append(first)
