@@ -29,7 +29,7 @@ MIN_PRESENCE_S: Final = 3.0
 _NORMAL_95: Final = 1.959964
 _WIDER: Final = 1.5
 """Decisions about one person go wrong together. Chosen on development stores: see docs/identity.md."""
-_NEWCOMERS: Final = 0.6
+_NEWCOMERS: Final = 0.7
 """The first tracklet of a person is linked to somebody else so often, of how often any tracklet is: births cost less at
 entrances. Counted on the same stores."""
 
