@@ -75,12 +75,7 @@ MEASURES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=len(TEST_CASES), help="only the first N frozen cases")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("build/identity"))
-    arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments = asked(__doc__)
     cases = TEST_CASES[: arguments.cases]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         results = []
@@ -88,6 +83,17 @@ def main() -> None:
             results.append(result)
             print(f"{result['case']}: {result['seconds']} s, floor IDF1 {_floor(result):.3f}", flush=True)
     write(results)
+
+
+def asked(description: str | None) -> argparse.Namespace:
+    """cases, processes and work, whose folder exists."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=len(TEST_CASES), help="only the first N frozen cases")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("build/identity"))
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    return arguments
 
 
 def case_result(case: Case, work: Path) -> dict[str, Any]:

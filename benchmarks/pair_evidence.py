@@ -9,7 +9,6 @@ two. DIR is that of `benchmarks.identity`, whose clips and detections are used.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.environment import RESULTS, describe
-from benchmarks.identity import WEIGHTS
+from benchmarks.identity import WEIGHTS, asked
 from benchmarks.identity_streams import Stream, record
 from benchmarks.seeds import TEST_CASES, Case
 from benchmarks.studio import rendered
@@ -47,12 +46,7 @@ _SHAPE = (2, len(MEANS) - 1, len(TICKS) - 1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=len(TEST_CASES), help="only the first N frozen cases")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=Path("build/identity"))
-    arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments = asked(__doc__)
     cases = TEST_CASES[: arguments.cases]
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         counts = sum(pool.map(partial(counted, work=arguments.work), cases), np.zeros(_SHAPE, np.int64))

@@ -81,7 +81,7 @@ class Moments:
 
 @dataclass(slots=True)
 class LooksModel:
-    """What a likeness says, measured on this site: concurrent tracklets of one camera are two people for certain,
+    """What a likeness says, measured on this site: tracklets that one camera sees at once and apart are two people,
     tracklets of two cameras that keep to one place are one.
 
     version: how often it was measured; 0 holds the shipped defaults.

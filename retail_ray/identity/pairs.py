@@ -29,6 +29,8 @@ class PairTable:
 
     def __init__(self, settings: GallerySettings, cameras: int) -> None:
         self._settings = settings
+        # What a tick says of two who are nowhere near each other.
+        self._apart_nats = float(np.log(max(settings.outlier_share, 1e-6)))
         self._doubted = np.zeros(cameras, np.bool_)
         self._count = 0
         self._allocate(_FIRST_CAPACITY)
@@ -99,7 +101,7 @@ class PairTable:
             return
         evidence = same_place(places[:, 1:], places[:, 1:], self._settings)
         # Who has no place beside somebody of the same camera has another one.
-        evidence = np.where(known[:, None] & known[None], evidence, np.log(max(self._settings.outlier_share, 1e-6)))
+        evidence = np.where(known[:, None] & known[None], evidence, self._apart_nats)
         self._floor[block] += np.where(compared, evidence, 0.0).astype(np.float32)
         self._ticks[block] += compared
 
@@ -124,8 +126,7 @@ class PairTable:
         count = self.ticks[rows].astype(np.float64)
         mean = np.divide(self._floor[rows, : self._count], count, out=np.zeros_like(count), where=count > 0)
         worth = 1.0 + self._settings.tick_weight * np.log2(np.maximum(count, 1.0))
-        never = np.log(max(self._settings.outlier_share, 1e-6))
-        agreed = np.clip((mean - never) / _AGREED_NATS, 0.0, 1.0)
+        agreed = np.clip((mean - self._apart_nats) / _AGREED_NATS, 0.0, 1.0)
         said = mean * worth + self._settings.place_lenience * agreed
         same_camera = self.camera[rows, None] == self.camera[None]
         at_once = np.clip(said - self._settings.concurrent_cost, -self._settings.concurrent_limit, 0.0)
