@@ -66,7 +66,7 @@ class GallerySettings:
     """Most that being seen at once by one camera may say."""
     wander_m_s: float = 0.7
     """How far people get from where they were last seen, per second unseen."""
-    absence_cost: float = 0.4
+    absence_cost: float = 0.3
     """Nats against somebody out of sight for 1.7 s, twice as many for 6.4 s: who is in the store is mostly seen."""
     transit_limit: float = 4.0
     """Most that a way between two sightings may say."""
