@@ -23,7 +23,7 @@ _EXTENT_TOLERANCE = 0.02
 _UNSEEN_FINAL_US = 3 * US_PER_S
 _FORGET_US = 60 * US_PER_S
 # Somebody whose tracklet ended is who turns up near by in the same camera so soon, as far as people get.
-_SAME_WITHIN_US = US_PER_S
+_SAME_WITHIN_US = 3 * US_PER_S // 2
 _REACH_M, _REACH_M_S = 0.8, 2.0
 _UNIT_PER_M = {"px": 10.0 / 0.3, "floor": 1.0}
 _INSIDE, _UNKNOWN, _OUTSIDE = 1, 0, -1
@@ -150,23 +150,21 @@ class LineCounter:
         self._step(local_id, walker, seen, final)
 
     def _gone_on(self, time_us: int, distance: float, position: float) -> _Walker | None:
-        """The walker whose tracklet ended just now and here, and goes on as a new one; None where it could be several.
+        """The walker whose tracklet ended just now and here, and goes on as a new one; of several the nearest.
 
         A crossing in the gap is stamped with the time at which the new tracklet is first seen.
         """
-        unit, length = (
-            _UNIT_PER_M[self.settings.space],
-            float(np.hypot(*np.subtract(self.settings.end, self.settings.start))),
-        )
-        near = []
+        unit = _UNIT_PER_M[self.settings.space]
+        length = float(np.hypot(*np.subtract(self.settings.end, self.settings.start)))
+        near: list[tuple[float, int]] = []
         for local_id, walker in self._walkers.items():
             gap_us = time_us - walker.time_us
-            way = np.hypot(distance - walker.distance, (position - walker.along) * length)
+            way = float(np.hypot(distance - walker.distance, (position - walker.along) * length))
             if 0 < gap_us <= _SAME_WITHIN_US and way <= unit * (_REACH_M + _REACH_M_S * gap_us / US_PER_S):
-                near.append(local_id)
-        if len(near) != 1:
+                near.append((way, local_id))
+        if not near:
             return None
-        walker = self._walkers.pop(near[0])
+        walker = self._walkers.pop(min(near)[1])
         walker.time_us = time_us
         return walker
 

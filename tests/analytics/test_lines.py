@@ -232,15 +232,25 @@ def test_a_crossing_stays_with_the_tracklet_that_was_seen_to_cross() -> None:
 
 def test_tracklets_too_late_or_too_far_are_somebody_else() -> None:
     path = along_y(lambda t: t - 3)
-    assert count(FLOOR, [*walk(1, path, 0, 2.9), *walk(2, path, 4.1, 8)]) == []
+    assert count(FLOOR, [*walk(1, path, 0, 2.9), *walk(2, path, 4.5, 8)]) == []
     away = along_y(lambda t: t - 3, x=3.9)
     assert count(FLOOR, [*walk(1, along_y(lambda t: t - 3, x=0.1), 0, 2.9), *walk(2, away, 3.1, 8)]) == []
 
 
-def test_who_could_be_either_of_two_is_neither() -> None:
-    """Two people's tracklets end side by side; what begins behind the line may be either one's, and counts nothing."""
+def test_of_two_who_were_lost_the_nearest_goes_on() -> None:
+    """One is lost before the line and one behind it; what begins behind the line is whoever was lost nearer to it."""
+    lost = [*walk(1, along_y(lambda t: t - 3), 0, 2.8), *walk(2, lambda _: (2.0, 1.0), 0, 2.8)]
+    assert signs(count(FLOOR, [*lost, *walk(3, lambda t: (2.0, t - 2.9), 3.1, 8)])) == ["in"]
+    assert count(FLOOR, [*lost, *walk(3, lambda t: (2.0, t - 2.2), 3.1, 8)]) == []
+
+
+def test_two_who_are_lost_side_by_side_and_found_behind_the_line_count_once_each() -> None:
+    """Who is who does not matter to a count, but nobody comes in twice: a third one who begins there counts nothing."""
     path, beside = along_y(lambda t: t - 3), along_y(lambda t: t - 3, x=2.4)
-    assert count(FLOOR, [*walk(1, path, 0, 2.9), *walk(2, beside, 0, 2.9), *walk(3, path, 3.2, 8)]) == []
+    found = [*walk(1, path, 0, 2.9), *walk(2, beside, 0, 2.9), *walk(3, path, 3.2, 8), *walk(4, beside, 3.4, 8)]
+    assert signs(count(FLOOR, found)) == ["in", "in"]
+    third = along_y(lambda t: t - 3, x=2.2)
+    assert signs(count(FLOOR, [*found, *walk(5, third, 3.6, 8)])) == ["in", "in"]
 
 
 def test_a_tracklet_that_goes_on_while_a_new_one_begins_keeps_its_own_way() -> None:
