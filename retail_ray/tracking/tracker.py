@@ -11,6 +11,7 @@ import logging
 import pickle
 import zlib
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -235,7 +236,11 @@ class BoxMotTracker:
 
 
 class _StatePickler(pickle.Pickler):
-    """Writes motion models, which hold functions, by their name."""
+    """Writes motion models, which hold functions, by their name, and members of enumerations by their value."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        # Python 3.11.0 to 3.11.3 would write `getattr` and a name, which is refused when it is read.
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
     def persistent_id(self, obj: Any) -> Any:
         from boxmot.trackers.common.motion import MotionModelAdapter

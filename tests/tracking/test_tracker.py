@@ -9,6 +9,7 @@ import pickletools
 import subprocess
 import sys
 import zlib
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_split_within_a_gap_and_with_seconds_goes_on_as_well(street: list[Detect
         second.restore(first.state())
         tail = [second.update(f, None, int(t)) for f, t in zip(street[51:], times_us[51:], strict=True)]
         assert as_rows(head + tail) == as_rows(undisturbed)
+
+
+@every_tracker
+def test_a_state_holds_no_functions_however_python_pickles_enumerations(
+    name: str, street: list[Detections], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11.0 to 3.11.3 write a member of an enumeration as `getattr` of its class and name."""
+    tracker, restored = _tracker(name), _tracker(name)
+    run(tracker, street[:20])
+    with monkeypatch.context() as older:
+        older.setattr(Enum, "__reduce_ex__", lambda member, _protocol: (getattr, (type(member), member.name)))
+        state = tracker.state()
+    restored.restore(state)
+    assert as_rows(run(restored, street[20:40], first=20)) == as_rows(run(tracker, street[20:40], first=20))
 
 
 def test_the_state_goes_on_in_another_process(street: list[Detections], tmp_path: Path) -> None:
