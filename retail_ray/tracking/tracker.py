@@ -239,7 +239,7 @@ class _StatePickler(pickle.Pickler):
     """Writes motion models, which hold functions, by their name, and members of enumerations by their value."""
 
     def reducer_override(self, obj: Any) -> Any:
-        # Python 3.11.0 to 3.11.3 would write `getattr` and a name, which is refused when it is read.
+        # Some Pythons (3.11.2 is one) would write `getattr` and a name, which is refused when it is read.
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
     def persistent_id(self, obj: Any) -> Any:

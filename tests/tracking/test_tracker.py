@@ -113,7 +113,7 @@ def test_split_within_a_gap_and_with_seconds_goes_on_as_well(street: list[Detect
 def test_a_state_holds_no_functions_however_python_pickles_enumerations(
     name: str, street: list[Detections], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python 3.11.0 to 3.11.3 write a member of an enumeration as `getattr` of its class and name."""
+    """Some Pythons (3.11.2 is one) write a member of an enumeration as `getattr` of its class and name."""
     tracker, restored = _tracker(name), _tracker(name)
     run(tracker, street[:20])
     with monkeypatch.context() as older:
