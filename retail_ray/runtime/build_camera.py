@@ -27,7 +27,7 @@ from retail_ray.runtime.view_watch import CameraViewWatch, NoWatch, ViewMemory, 
 from retail_ray.tracking.crops import CropSelector
 from retail_ray.tracking.options import BUFFER_OPTION, JOINED_BUFFER_S
 from retail_ray.tracking.still_figures import PeopleTracker, StillFigures
-from retail_ray.tracking.tracker import check_options, create_tracker
+from retail_ray.tracking.tracker import check_options, create_tracker, longest_absence_s
 from retail_ray.tracking.tracklets import TrackletBook
 from retail_ray.video.live import LiveOptions, LiveSource
 from retail_ray.video.sources import Source, open_source
@@ -146,7 +146,7 @@ def build_camera(
         calibration_of=lambda native_hw: _calibration(camera, native_hw),
         reader=ChunkReader(cut(source.frames(resume_after_us), _rule(plan, camera), letterbox_of)),
         tracker=tracker,
-        tracklets=TrackletBook(camera.id, buffer_s=buffer_s),
+        tracklets=TrackletBook(camera.id, buffer_s=longest_absence_s(buffer_s, frames_per_s)),
         crops=CropSelector(),
         coverage=CoverageMeter(camera.id, source.expected_frames, facts.start_us),
         view=_view_watch(plan, camera),

@@ -59,6 +59,15 @@ def check_options(name: str, *, frame_rate: float, options: Mapping[str, Any]) -
     return resolve(name, frame_rate, options, load_tracker_defaults(kind.module))
 
 
+def longest_absence_s(buffer_s: float, frame_rate: float) -> float:
+    """How long after it was last seen a track may still go on.
+
+    BoxMOT counts frames and still takes up a lost track in the frame after its buffer; frames may come slower than
+    promised before that counts as a gap.
+    """
+    return _GAP_INTERVALS * (max(buffer_s, 1 / frame_rate) + 1 / frame_rate)
+
+
 class BoxMotTracker:
     """One camera's tracker; local ids count from 1 in the order in which tracks first come out, and never return."""
 

@@ -45,7 +45,7 @@ class _Open:
 class TrackletBook:
     """Tracklets of one camera, in event time.
 
-    A tracklet has ended when it was not seen for `buffer_s` (the tracker's own buffer, so it cannot come back).
+    A tracklet has ended when it was not seen for `buffer_s` (longer than the tracker can take it up again).
     The path is the length of the smoothed floor track, taken in steps of at least 0.5 m: people who stand still
     walk nowhere although their boxes tremble. A turn on the heel costs it about half a metre.
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retail_ray.core.errors import DataError
 from retail_ray.core.records import TrackletRow
 from retail_ray.core.types import Tracks
-from retail_ray.tracking.tracker import create_tracker
+from retail_ray.tracking.tracker import create_tracker, longest_absence_s
 from retail_ray.tracking.tracklets import TrackletBook
 from tests.tracking.tracking_scenes import towncentre_like
 
@@ -149,3 +149,16 @@ def test_what_cannot_be_is_refused() -> None:
         book.note_crop(9, 0.5)
     with pytest.raises(DataError, match="format 0"):
         book.restore({"format": 0})
+
+
+def test_a_short_buffer_gives_each_tracklet_one_row(shared_data: Path) -> None:
+    """BoxMOT takes up a track in the frame after its buffer; everybody is unseen for four frames now and then."""
+    tracker = create_tracker("botsort", frame_rate=10, options={"buffer_s": 0.3})
+    book = TrackletBook("street", buffer_s=longest_absence_s(0.3, 10))
+    rows: list[TrackletRow] = []
+    for t, found in enumerate(towncentre_like(shared_data, 120)):
+        seen = found[np.arange(len(found)) % 7 != t // 4 % 7]
+        tracks = tracker.update(seen, None, t * 100_000)
+        rows += book.add(tracks, np.full((len(tracks), 2), np.nan), t * 100_000)
+    ids = [row.local_id for row in [*rows, *book.flush()]]
+    assert len(ids) == len(set(ids)) > 10
