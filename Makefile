@@ -10,7 +10,7 @@ export YOLO_AUTOINSTALL = False
 export RETAIL_RAY_SHARED = $(abspath $(SHARED))
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-lake-concurrency bench-lake-sizes bench-demo demo-models docs clean bench-queues bench-recount bench-lake bench-transit
+.PHONY: setup demo test test-quick check format lock bench bench-speed bench-trackers bench-accuracy bench-memory bench-simulated bench-floor bench-determinism bench-identity bench-people bench-renderer bench-live bench-events bench-lake-concurrency bench-lake-sizes bench-demo demo-models docs clean bench-queues bench-recount bench-lake bench-transit bench-long
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,7 +48,7 @@ lock: setup ## resolve requirements.in anew
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url requirements.in -o requirements.lock
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url bootstrap.in -o bootstrap.lock
 
-bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated bench-identity bench-people bench-live bench-events bench-demo bench-queues bench-recount bench-lake bench-transit ## all measurements, into benchmarks/results
+bench: bench-trackers bench-accuracy bench-speed bench-memory bench-renderer bench-simulated bench-identity bench-people bench-live bench-events bench-demo bench-queues bench-recount bench-lake bench-transit bench-long ## all measurements, into benchmarks/results
 
 bench-accuracy: setup ## the product from video to Parquet against yolo track
 	$(BIN)/python -m benchmarks.accuracy --shared $(SHARED)
@@ -98,6 +98,9 @@ bench-queues: setup ## queues and heat against exact truth, without video
 
 bench-transit: setup ## what learnt ways between places bring, on development stores without video
 	$(BIN)/python -m benchmarks.transit
+
+bench-long: setup ## who is who, and how many, in ten minutes of video
+	$(BIN)/python -m benchmarks.long_recordings
 
 bench-determinism: setup ## the same input on one core and on all gives the same identities
 	$(BIN)/python -m benchmarks.determinism

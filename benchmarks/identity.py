@@ -27,10 +27,10 @@ from benchmarks.identity_stress import HARMS
 from benchmarks.link_reliability import link_classes, reliability
 from benchmarks.seeds import TEST_CASES, Case
 from benchmarks.studio import FPS, SECONDS, SIZE_PX, rendered
+from benchmarks.visitor_estimate import estimate, spans_of
 from benchmarks.weight_sets import SETS, with_masks
-from retail_ray.core.identity_map import IdentityMap, Link, TrackletKey
+from retail_ray.core.identity_map import TrackletKey
 from retail_ray.core.records import IdentityEvent
-from retail_ray.core.time import US_PER_S
 from retail_ray.evaluation.doors import doors
 from retail_ray.evaluation.links import links, people_of_tracklets
 from retail_ray.evaluation.measures import bootstrap, flat
@@ -39,7 +39,6 @@ from retail_ray.evaluation.tracks import across_cameras, on_floor, per_camera
 from retail_ray.evaluation.visitors import people_seen, unique_visitors
 from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
-from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, people_range
 from retail_ray.runtime.build_models import limit_threads
 from retail_ray.runtime.build_site import entrances_of
 
@@ -53,7 +52,6 @@ ABLATIONS: Mapping[str, dict[str, Any]] = {
     "without revision": {"revise_margin": math.inf},
     "without the site's own calibration": {"calibrate_s": 1e6},
 }
-ESTIMATE = "visitors, estimated, error"
 OVERLAPPING_FROM = 0.75
 """Share of the floor in view that two cameras see, from which on a store counts as one of overlapping views."""
 MEASURES = {
@@ -111,7 +109,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
             "tracklets": len(stream.keys()),
             "overlap": round(overlap(stream), 3),
             "variants": dict(variants(stream)) | {"with masks": measures(masked.scene)},
-            "links": reliability(play(stream, GallerySettings()), _true(stream)),
+            "links": reliability(play(stream, GallerySettings()), true_identities(stream)),
             "stress": {name: dict(_harmed(stream, name)) for name in HARMS},
         }
         found["seconds"] = round(time.monotonic() - began)
@@ -122,7 +120,7 @@ def case_result(case: Case, work: Path) -> dict[str, Any]:
 
 def variants(stream: Stream) -> Iterable[tuple[str, dict[str, float]]]:
     events = play(stream, GallerySettings())
-    yield "product, revised", measures(stream.scored(resolved(events)), whole=True) | estimate(stream, events)
+    yield "product, revised", measures(stream.scored(resolved(events)), whole=True) | _estimate(stream, events)
     yield "product, as emitted", measures(stream.scored(resolved(events, emitted=True)))
     for name, change in ABLATIONS.items():
         yield name, measures(stream.scored(resolved(play(stream, GallerySettings(**change)))))
@@ -130,13 +128,13 @@ def variants(stream: Stream) -> Iterable[tuple[str, dict[str, float]]]:
         "greedy nearest embedding": greedy_gallery,
         "agglomerative clustering of looks": agglomerative,
         "every tracklet a new person": lambda of: {key: number for number, key in enumerate(of.keys())},
-        "true identities of the tracklets": _true,
+        "true identities of the tracklets": true_identities,
     }
     for name, rival in rivals.items():
         yield name, measures(stream.scored(rival(stream)))
 
 
-def _true(stream: Stream) -> dict[TrackletKey, int]:
+def true_identities(stream: Stream) -> dict[TrackletKey, int]:
     people = people_of_tracklets(stream.scene).person.tolist()
     return {key: person for key, person in zip(stream.keys(), people, strict=True) if person >= 0}
 
@@ -176,28 +174,8 @@ def measures(scene: Scene, *, whole: bool = False) -> dict[str, float]:
     }
 
 
-def estimate(stream: Stream, events: Sequence[IdentityEvent]) -> dict[str, float]:
-    """The product's estimate of how many people there were, and whether the true number lies in its range."""
-    known, seen_us = IdentityMap(), stream.seen_us()
-    known.apply_all(events)
-    kept = list[Link]()
-    for members in known.members.values():
-        spans = [seen_us[key] for key in members if key in seen_us]
-        if spans and max(end for _, end in spans) - min(begin for begin, _ in spans) >= MIN_PRESENCE_S * US_PER_S:
-            kept += members.values()
-    births, joined = (
-        np.array([link.p_same for link in kept if link.founder is founder], np.float64) for founder in (True, False)
-    )
-    # Decisions without probability are taken as right.
-    found = people_range(len(births), joined[np.isfinite(joined)], births[np.isfinite(births)])
-    people = len(people_seen(stream.scene))
-    error = (found.expected - people) / people
-    return {
-        ESTIMATE: error,
-        f"{ESTIMATE}, absolute": abs(error),
-        "true number in its range": float(found.low <= people <= found.high),
-        "width of its range": (found.high - found.low) / people,
-    }
+def _estimate(stream: Stream, events: Sequence[IdentityEvent]) -> dict[str, float]:
+    return estimate(events, spans_of(stream.messages), len(people_seen(stream.scene)))
 
 
 def overlap(stream: Stream) -> float:

@@ -39,17 +39,6 @@ class Stream:
         rows = self.scene.rows
         return list(zip(rows.camera_of_tracklet, rows.local_id_of_tracklet, strict=True))
 
-    def seen_us(self) -> dict[TrackletKey, tuple[int, int]]:
-        """First and last sight of each tracklet."""
-        found: dict[TrackletKey, tuple[int, int]] = {}
-        for message in self.messages:
-            for local_id in np.unique(message.local_id).tolist():
-                times_us = message.time_us[message.local_id == local_id]
-                key = (message.camera_id, local_id)
-                first_us, last_us = found.get(key, (int(times_us[0]), int(times_us[-1])))
-                found[key] = min(first_us, int(times_us[0])), max(last_us, int(times_us[-1]))
-        return found
-
     def scored(self, identity_of: Mapping[TrackletKey, int]) -> Scene:
         """The scene as these identities would make it; a tracklet without one stands for itself."""
         return with_identities(self.scene, np.array([identity_of.get(key, -1) for key in self.keys()], np.int64))

@@ -18,6 +18,7 @@ from benchmarks.environment import RESULTS, ROOT
 from benchmarks.event_report import event_tables
 from benchmarks.identity_report import identity_tables
 from benchmarks.lake_speed_report import lake_speed_tables
+from benchmarks.long_report import long_tables
 from benchmarks.markdown import table as _table
 from benchmarks.people_report import people_tables
 from benchmarks.queue_report import queue_tables
@@ -40,6 +41,7 @@ LATE = {
     "bench-recount": ("recount",),
     "bench-identity": ("identity, links",),
     "bench-live": ("live latency",),
+    "bench-long": tuple(f"long recordings, {part}" for part in ("conditions", "identities", "visitors")),
     "bench-determinism": ("determinism",),
     "bench-queues": ("queues, scenes", "queues, accuracy", "queues, abandonment"),
     "bench-lake": tuple(
@@ -82,6 +84,7 @@ def tables() -> dict[str, str]:
         | people_tables(_read("people_traits"))
         | association_tables(_read("identity"))
         | pair_tables(_read("pair_evidence"))
+        | long_tables(_read("long_recordings"))
         | renderer_tables(_read("renderer"))
         | event_tables(_read("events"))
         | recount_tables(_read("recount"))

@@ -1,4 +1,4 @@
-"""Links over blind ways between cameras: what it is worth to learn the times between places.
+"""Links over blind ways between cameras, and how many people they make: what it is worth to learn on the site.
 
 python -m benchmarks.transit   ->  benchmarks/results/transit.json
 """
@@ -16,6 +16,7 @@ from benchmarks.environment import RESULTS, describe
 from benchmarks.identity_streams import resolved
 from benchmarks.transit_stores import ARRIVALS_PER_HOUR, HOURS, Store, stores
 from benchmarks.transit_times import FIRST, placed_first
+from benchmarks.visitor_estimate import VISITORS, estimate, spans_of
 from retail_ray.core.records import IdentityEvent
 from retail_ray.evaluation.links import merges_and_splits, pairs_of_tracklets
 from retail_ray.evaluation.measures import bootstrap, flat
@@ -26,6 +27,7 @@ from retail_ray.identity.settings import GallerySettings
 VARIANTS = {
     "product": GallerySettings(),
     "without learnt ways": GallerySettings(transit_prior_pairs=math.inf),
+    "without the site's own share of newcomers": GallerySettings(newcomer_prior_tracklets=math.inf),
 }
 MEASURES = {
     "IDF1 on the floor": "floor.idf1",
@@ -67,7 +69,9 @@ def scores(store: Store, events: Sequence[IdentityEvent]) -> dict[str, float]:
         ),
     }
     found = flat(sections)
-    return {label: float(found[name].value or 0.0) for label, name in MEASURES.items()}
+    # Nobody here is a trolley, and who only passes the door is seen for a moment: everybody counts.
+    counted = estimate(events, spans_of(store.messages), len(np.unique(store.person)), min_presence_s=0.0)
+    return {label: float(found[name].value or 0.0) for label, name in MEASURES.items()} | counted
 
 
 def write(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -75,7 +79,8 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
         "environment": describe(),
         "conditions": {"minutes": round(HOURS * 60), "arrivals_per_hour": ARRIVALS_PER_HOUR, "stores": len(rows)},
         "links": {
-            name: {label: _mean([row["links"][name][label] for row in rows]) for label in MEASURES} for name in VARIANTS
+            name: {label: _mean([row["links"][name][label] for row in rows]) for label in (*MEASURES, *VISITORS)}
+            for name in VARIANTS
         },
         "first": {name: _mean([row["first"][name] for row in rows]) for name in FIRST},
         "cases": list(rows),

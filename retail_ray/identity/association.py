@@ -179,10 +179,11 @@ class Choice:
     unclear: str = ""
 
 
-def decide(score: Floats, forced: Flags, settings: GallerySettings) -> list[Choice]:
+def decide(score: Floats, nobody: Floats, forced: Flags, settings: GallerySettings) -> list[Choice]:
     """One choice for each of T tracklets of one camera against P people, each person at most once.
 
-    forced: (T,) tracklets that have waited long enough: they take what is likeliest.
+    nobody: (T,) nats for somebody new before any evidence; they tell probabilities and do not decide. forced: (T,)
+    tracklets that have waited long enough: they take what is likeliest.
     """
     tracklets, people = score.shape
     needed = needed_nats(settings.false_merge_budget)
@@ -190,7 +191,10 @@ def decide(score: Floats, forced: Flags, settings: GallerySettings) -> list[Choi
     values[:, :people] = np.where(np.isfinite(score), score, _IMPOSSIBLE)
     values[np.arange(tracklets), people + np.arange(tracklets)] = needed
     _, columns = linear_sum_assignment(values, maximize=True)
-    return [_choice(score[t], int(columns[t]), bool(forced[t]), needed, settings) for t in range(tracklets)]
+    return [
+        _choice(score[t], float(nobody[t]), int(columns[t]), forced=bool(forced[t]), needed=needed, settings=settings)
+        for t in range(tracklets)
+    ]
 
 
 def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
@@ -200,12 +204,14 @@ def shares(folded: Folded, rows: NDArray[np.intp]) -> Floats:
     return np.asarray(odds / (1.0 + odds.sum(axis=1, keepdims=True)))
 
 
-def _choice(score: Floats, column: int, forced: bool, needed: float, settings: GallerySettings) -> Choice:
+def _choice(
+    score: Floats, nobody: float, column: int, *, forced: bool, needed: float, settings: GallerySettings
+) -> Choice:
     best = float(score.max(initial=-np.inf))
-    likelihood = np.exp(np.clip([*score.tolist(), 0.0], -700.0, 60.0))
+    likelihood = np.exp(np.clip([*score.tolist(), nobody], -700.0, 60.0))
+    share = likelihood / likelihood.sum()
+    p_new = float(share[-1])
     if column >= len(score):
-        nobody = float(np.exp(settings.newcomer_nats))
-        p_new = nobody / (nobody + float(likelihood[:-1].sum()))
         shown = best if np.isfinite(best) else float("nan")
         margin = needed - best if np.isfinite(best) else float("nan")
         if not forced and margin < settings.min_margin:
@@ -213,7 +219,8 @@ def _choice(score: Floats, column: int, forced: bool, needed: float, settings: G
         return Choice("create", None, shown, margin, p_new, "taken" if best >= needed else "")
     others = np.delete(score, column)
     lead = float(score[column]) - max(float(others.max(initial=-np.inf)), needed)
-    p_same = float(tempered(likelihood / likelihood.sum(), settings.evidence_worth)[column])
-    if lead < settings.min_margin and not forced:
-        return Choice("wait", None, float(score[column]), lead, p_same, "margin")
-    return Choice("assign", column, float(score[column]), lead, p_same, "margin" if lead < settings.min_margin else "")
+    p_same = float(tempered(share, settings.evidence_worth)[column])
+    unclear = "margin" if lead < settings.min_margin else ""
+    if unclear and not forced:
+        return Choice("wait", None, float(score[column]), lead, p_same, unclear)
+    return Choice("assign", column, float(score[column]), lead, p_same, unclear)

@@ -27,13 +27,30 @@ def birth_cost(
 ) -> Floats:
     """(N,) nats against a new person at these first places (N, 6): 0 at or outside an entrance, where a session has
     just begun, and where the place is unknown; without any entrance half of it everywhere."""
-    xy_m = first[:, 1:3]
     cost = np.full(len(first), settings.birth_cost if entrances else 0.5 * settings.birth_cost)
-    for entrance in entrances:
-        cost[_at(entrance, xy_m, settings.entrance_m)] = 0.0
-    cost[first_us - opened_us <= settings.opening_s * US_PER_S] = 0.0
-    cost[~np.isfinite(xy_m[:, 0])] = 0.0
+    cost[at_entrance(entrances, first, settings)] = 0.0
+    cost[_at_opening(opened_us, first_us, settings)] = 0.0
+    cost[~np.isfinite(first[:, 1])] = 0.0
     return cost
+
+
+def enters(
+    entrances: Sequence[Entrance], first: Floats, opened_us: int, first_us: NDArray[np.int64], settings: GallerySettings
+) -> NDArray[np.bool_]:
+    """(N,) whether a tracklet with this first place (N, 6) began at or outside an entrance, after the opening."""
+    return at_entrance(entrances, first, settings) & ~_at_opening(opened_us, first_us, settings)
+
+
+def at_entrance(entrances: Sequence[Entrance], places: Floats, settings: GallerySettings) -> NDArray[np.bool_]:
+    """(N,) which of these places (N, 6) are at or outside an entrance."""
+    found = np.zeros(len(places), np.bool_)
+    for entrance in entrances:
+        found |= _at(entrance, places[:, 1:3], settings.entrance_m)
+    return found
+
+
+def _at_opening(opened_us: int, first_us: NDArray[np.int64], settings: GallerySettings) -> NDArray[np.bool_]:
+    return np.asarray(first_us - opened_us <= settings.opening_s * US_PER_S)
 
 
 def _at(entrance: Entrance, xy_m: Floats, within_m: float) -> NDArray[np.bool_]:

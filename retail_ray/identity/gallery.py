@@ -25,7 +25,7 @@ from retail_ray.identity.revision import Change, revise
 from retail_ray.identity.settings import GalleryLive, GallerySettings
 from retail_ray.identity.tracklets import Key, Tracklet
 
-_STATE_VERSION = 6
+_STATE_VERSION = 7
 _PRESENT_US = 2 * US_PER_S
 _FORGET_TICKS = 16
 
@@ -273,7 +273,8 @@ class Gallery:
     def _decide_camera(
         self, ours: list[Tracklet], people: NDArray[np.int64], folded: Folded, now_us: int, *, forced: bool
     ) -> None:
-        first = self._memory.first_places(self._memory.rows(ours))
+        rows = self._memory.rows(ours)
+        first, enters = self._memory.first_places(rows), self._memory.enters(rows)
         absent = {person: known for person, known in self._past.items() if person not in self._people}
         others, likeness = self._recogniser().recognise(ours, first, absent)
         here = np.where(folded.spoken(), folded.score(), -np.inf)
@@ -281,7 +282,10 @@ class Gallery:
         everybody = np.concatenate([people, others]).tolist()
         limit_us = self._settings.defer_limit_s * US_PER_S
         tired = np.array([forced or now_us - (t.ready_since_us or now_us) >= limit_us for t in ours])
-        for row, (tracklet, choice) in enumerate(zip(ours, decide(score, tired, self._settings), strict=True)):
+        choices = decide(score, self._memory.newcomers.nats(enters), tired, self._settings)
+        decided = np.array([choice.kind != "wait" for choice in choices])
+        self._memory.newcomers.learn(score[enters & decided])
+        for row, (tracklet, choice) in enumerate(zip(ours, choices, strict=True)):
             if choice.kind == "create":
                 self._link(tracklet, self._new_person(), choice, reason_of_new(tracklet, choice), now_us)
             elif choice.kind == "assign" and choice.person is not None:

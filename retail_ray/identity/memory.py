@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from retail_ray.core.ticks import Tick
 from retail_ray.identity.association import Evidence
 from retail_ray.identity.contradictions import Agreement, Contradictions
-from retail_ray.identity.entrances import Entrance, birth_cost
-from retail_ray.identity.evidence import Floats
+from retail_ray.identity.entrances import Entrance, birth_cost, enters
+from retail_ray.identity.evidence import Flags, Floats
 from retail_ray.identity.looks import LooksModel, likeness
+from retail_ray.identity.newcomers import Newcomers
 from retail_ray.identity.pairs import PairTable, Rows
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.identity.tracklets import Key, Place, Tracklet, sightings
@@ -36,6 +37,7 @@ class Memory:
         self.tracklets: dict[Key, Tracklet] = {}
         self.looks = LooksModel.shipped(settings)
         self.transit = Transit(settings)
+        self.newcomers = Newcomers(settings)
         self.opened_us = 0
 
     def observe(self, tick: Tick) -> list[Tracklet]:
@@ -94,6 +96,11 @@ class Memory:
         ends = (np.where(unknown, np.nan, places[row[0]]) for places in (self._pairs.first, self._pairs.last))
         first, last = (tuple(place.tolist()) for place in ends)
         return first, last
+
+    def enters(self, rows: Rows) -> Flags:
+        """(T,) whether these tracklets began at an entrance."""
+        first_us = self._pairs.first_us[rows]
+        return enters(self._entrances, self.first_places(rows), self.opened_us, first_us, self._settings)
 
     def area_m2(self) -> float:
         """Floor on which anybody was seen, in square metres."""
@@ -173,13 +180,15 @@ class Memory:
             (sorted(self._learnt), sorted(self._floor_cells), self.opened_us),
             self._contradictions.state(),
             self.transit.state(),
+            self.newcomers.state(),
         )
 
     def restore(self, state: Sequence[Any]) -> None:
-        pairs, keys, tracklets, looks, rest, contradictions, transit = state
+        pairs, keys, tracklets, looks, rest, contradictions, transit, newcomers = state
         self._pairs.restore(pairs)
         self._contradictions.restore(contradictions)
         self.transit.restore(transit)
+        self.newcomers.restore(newcomers)
         self._row = {key: row for row, key in enumerate(keys)}
         self.tracklets = {tracklet.key: tracklet for tracklet in tracklets}
         self.looks = LooksModel(self._settings, *looks)

@@ -36,9 +36,10 @@ class GallerySettings:
     evidence_worth: float = 0.4
     """What a nat says of the probability of a link: pieces of evidence are alike, so that their sum says too much.
     Fitted to the links of development stores."""
-    newcomer_nats: float = 0.6
-    """What speaks for somebody new before any evidence, in the probability of a new person. Fitted to the new people of
-    the same stores."""
+    newcomer_share: float = 0.3
+    """Share of newcomers among the tracklets that begin at an entrance, until the site's own is known."""
+    newcomer_prior_tracklets: float = 30.0
+    """What that counts as, in tracklets, beside those seen on this site; infinite: nothing is learnt."""
     false_merge_budget: float = 0.1
     """Share of links that may be wrong: one that is likelier wrong than that is not made."""
 
@@ -119,9 +120,13 @@ class GallerySettings:
             "revise_s",
             "false_merge_budget",
             "memory_tracklets",
+            "newcomer_share",
+            "newcomer_prior_tracklets",
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"gallery: {name} must be above zero, found {getattr(self, name)}")
+        if not self.newcomer_share < 1:
+            raise ConfigError(f"gallery: newcomer_share must be below one, found {self.newcomer_share}")
         for name in ("same_looks", "different_looks"):
             if not getattr(self, name)[1] > 0:
                 raise ConfigError(f"gallery: {name} needs a deviation above zero, found {getattr(self, name)}")

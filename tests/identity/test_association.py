@@ -14,7 +14,7 @@ from retail_ray.identity.settings import GallerySettings
 
 SETTINGS = GallerySettings()
 NEEDED = needed_nats(SETTINGS.false_merge_budget)
-NEWCOMER = SETTINGS.newcomer_nats
+UNKNOWN = np.zeros(1)
 
 
 def evidence_of(person: np.ndarray, nats: float = 4.0, veto: np.ndarray | None = None) -> Evidence:
@@ -118,29 +118,31 @@ def test_what_the_floor_says_is_the_same_from_both_sides_and_grows_with_the_root
 
 def test_two_tracklets_of_one_camera_never_get_one_person_and_the_better_fit_wins_the_sum() -> None:
     score = np.array([[9.0, 8.0], [8.5, -np.inf]])
-    choices = decide(score, np.array([True, True]), SETTINGS)
+    choices = decide(score, np.zeros(2), np.array([True, True]), SETTINGS)
     assert [choice.person for choice in choices] == [1, 0]
 
 
 def test_no_evidence_makes_a_new_person_and_a_narrow_lead_waits() -> None:
     score = np.array([[NEEDED - 3.0], [NEEDED + 0.2]])
-    sure, unsure = decide(score, np.array([False, False]), SETTINGS)
+    sure, unsure = decide(score, np.zeros(2), np.array([False, False]), SETTINGS)
     assert (sure.kind, unsure.kind, unsure.unclear) == ("create", "wait", "margin")
-    forced = decide(score, np.array([True, True]), SETTINGS)[1]
+    forced = decide(score, np.zeros(2), np.array([True, True]), SETTINGS)[1]
     assert (forced.kind, forced.person) == ("assign", 0)
 
 
 def test_the_probability_of_a_link_falls_with_the_number_of_people_who_fit() -> None:
-    alone = decide(np.array([[5.0]]), np.array([True]), SETTINGS)[0]
-    among = decide(np.array([[5.0, 4.9, 4.8]]), np.array([True]), SETTINGS)[0]
+    alone = decide(np.array([[5.0]]), UNKNOWN, np.array([True]), SETTINGS)[0]
+    among = decide(np.array([[5.0, 4.9, 4.8]]), UNKNOWN, np.array([True]), SETTINGS)[0]
     assert alone.p_same > 0.85
-    assert decide(np.array([[12.0]]), np.array([True]), SETTINGS)[0].p_same > 0.99
+    assert decide(np.array([[12.0]]), UNKNOWN, np.array([True]), SETTINGS)[0].p_same > 0.99
     assert 0.3 < among.p_same < 0.5
 
 
-def test_the_probability_of_a_new_person_falls_with_everybody_who_fits() -> None:
+@pytest.mark.parametrize("nobody", [-1.0, 0.0, 1.5])
+def test_the_probability_of_a_new_person_falls_with_everybody_who_fits(nobody: float) -> None:
     alone, one, several = (
-        decide(np.array([scores]), np.array([True]), SETTINGS)[0] for scores in ([-9.0], [NEWCOMER], [NEWCOMER] * 3)
+        decide(np.array([scores]), np.array([nobody]), np.array([True]), SETTINGS)[0]
+        for scores in ([nobody - 9.0], [nobody], [nobody] * 3)
     )
     assert [choice.kind for choice in (alone, one, several)] == ["create"] * 3
     assert alone.p_same > 0.99
@@ -148,8 +150,17 @@ def test_the_probability_of_a_new_person_falls_with_everybody_who_fits() -> None
     assert several.p_same == pytest.approx(0.25)
 
 
+def test_how_usual_newcomers_are_changes_probabilities_and_no_decision() -> None:
+    rng = np.random.default_rng(3)
+    for score in rng.normal(2.0, 4.0, (50, 3, 4)):
+        few, many = (decide(score, np.full(3, nats), np.full(3, True), SETTINGS) for nats in (-2.0, 4.0))
+        assert [(c.kind, c.person) for c in few] == [(c.kind, c.person) for c in many]
+        for rare, usual in zip(few, many, strict=True):
+            assert (rare.p_same < usual.p_same) == (rare.kind == "create")
+
+
 def test_without_people_everybody_is_new() -> None:
     people, folded = fold(evidence_of(np.array([0, 1])), np.array([-1, -1]))
     assert len(people) == 0
-    choices = decide(folded.score(), np.array([False, False]), SETTINGS)
+    choices = decide(folded.score(), np.zeros(2), np.array([False, False]), SETTINGS)
     assert [choice.kind for choice in choices] == ["create", "create"]
