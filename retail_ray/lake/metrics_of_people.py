@@ -31,7 +31,7 @@ PEOPLE_METRICS: Final = (
         groups=("day",),
         grains=("day",),
         default_grain="day",
-        version=5,
+        version=4,
     ),
     Metric(
         "visits",

@@ -29,9 +29,9 @@ MIN_PRESENCE_S: Final = 3.0
 _NORMAL_95: Final = 1.959964
 _WIDER: Final = 1.5
 """Decisions about one person go wrong together. Chosen on development stores: see docs/identity.md."""
-_NEWCOMERS: Final = 0.5
+_NEWCOMERS: Final = 0.7
 """The first tracklet of a person is linked to somebody else so often, of how often any tracklet is: births cost less at
-entrances. Chosen on the same stores."""
+entrances. Counted on the same stores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np
 
     births: p_same of the decisions that nobody known is this person; a wrong one counts somebody twice. links: p_same
     of the links; the tracklet of a wrong one is somebody else's. Mostly that is somebody who is counted elsewhere; that
-    it is somebody who is counted nowhere is half as likely as that a tracklet is the first of a person. 95 % interval
+    it is somebody who is counted nowhere is nearly as likely as that a tracklet is the first of a person. 95 % interval
     by the normal approximation. At least one person, if any identity.
     """
     double, wrong = 1 - np.sort(births), 1 - np.sort(links)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KEPT_WAYS: Final = (Counting(), Counting(staff_from=STAFF_FROM))
 """With and without staff."""
-_RULES: Final = f"3 {KEPT_WAYS!r}"
+_RULES: Final = f"2 {KEPT_WAYS!r}"
 """Goes into the digest of a kept day: the number is another one when visitors are counted in another way."""
 _DAY: Final = timedelta(days=1)
 _RESTS_ON: Final = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,6 +58,56 @@ def test_revision_finds_the_true_people_from_any_beginning(person: list[int], ra
     for start in (np.arange(len(true)), np.zeros(len(true), np.int64), rng.integers(0, 5, len(true))):
         assert partition(revised(evidence, start)) == partition(true)
     assert revise(evidence, true, 99, SETTINGS) == []  # what is right stays
+
+
+def doubtful(rng: np.random.Generator, n: int) -> Evidence:
+    """N tracklets that agree and disagree at random, some of them born where nobody comes in."""
+    both = [np.triu(rng.normal(0.0, 3.0, (n, n)), 1).round(2) for _ in range(2)]
+    floor, looks = (half + half.T for half in both)
+    looks[rng.random((n, n)) < 0.2] = np.nan
+    np.fill_diagonal(looks, np.nan)
+    base, times = evidence_of(np.arange(n)), rng.integers(0, 9, n)
+    birth = rng.choice([0.0, 2.0], n)
+    return replace(
+        base,
+        floor=floor,
+        looks=np.where(np.isnan(looks.T), np.nan, looks),
+        first_us=(times, times),
+        birth=(birth, birth),
+    )
+
+
+@given(st.integers(2, 12), st.integers(0, 2**32 - 1))
+def test_a_move_gains_what_the_tracklet_fits_better_elsewhere_than_with_the_others_of_its_person(
+    n: int, seed: int
+) -> None:
+    """Counted anew for each move, with the tracklet taken out of its person; and nobody is moved to and fro."""
+    rng = np.random.default_rng(seed)
+    evidence, labels = doubtful(rng, n), rng.integers(0, 4, n)
+    moved = []
+    for change in revise(evidence, labels, 99, SETTINGS):
+        if change.kind == "merge":
+            labels[labels == change.other] = change.person
+            continue
+        moved.append(change.row)
+        alone = labels.copy()
+        alone[change.row] = -1
+        people, folded = fold(evidence, alone)
+        score = dict(zip(people.tolist(), folded.score()[change.row] - NEEDED, strict=True))
+        assert change.gain == pytest.approx(
+            score.get(change.person, 0.0) - score[change.other] - SETTINGS.revise_margin, abs=1e-3
+        )
+        labels[change.row] = change.person
+    assert len(moved) == len(set(moved))
+
+
+def test_who_came_in_by_the_door_stays_with_the_others_of_their_visit() -> None:
+    """Whoever of them was seen first: against the others, the later one is who was not born among the shelves."""
+    evidence = evidence_of(np.zeros(3, np.int64))
+    floor = np.array([[0.0, 6.0, 5.5], [6.0, 0.0, -9.0], [5.5, -9.0, 0.0]])
+    birth = np.array([0.0, 2.0, 2.0])
+    evidence = replace(evidence, floor=floor, birth=(birth, birth))
+    assert revise(evidence, np.array([1, 1, 2]), 99, SETTINGS) == []
 
 
 def test_revision_never_joins_over_a_veto_and_parts_who_were_joined_over_one() -> None:

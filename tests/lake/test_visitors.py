@@ -60,7 +60,7 @@ def test_links_founders_and_those_too_short_to_count(tmp_path: Path) -> None:
     assert (found.day, found.visitors, found.too_short) == (date(1970, 1, 1), 2, 1)
     assert (found.links, found.unassessed_links) == (3, 1)
     # 5 tracklets are assessed or not: the doubtful one hides nobody but for the share of newcomers among them.
-    assert found.people.expected == pytest.approx((2 - 0.1) / (1 - 0.5 * 0.4 / 4))
+    assert found.people.expected == pytest.approx((2 - 0.1) / (1 - 0.7 * 0.4 / 4))
     assert (found.people.low, found.people.high) == (0 + 1, 4)
 
 
@@ -68,7 +68,7 @@ def test_a_merge_counts_one_person_less_and_one_link_more(tmp_path: Path) -> Non
     events = [event(0, "create", 1, 1), event(1, "create", 2, 2), event(2, "merge", 1, None, 0.7, other=2)]
     tracks = [track(1, 0, 9 * S), track(2, 10 * S, 19 * S)]
     (found,) = ask(tmp_path, identity_events=events, tracklets=tracks)
-    assert (found.visitors, found.links, found.people.expected) == (1, 1, pytest.approx(1 / (1 - 0.5 * 0.3 / 2)))
+    assert (found.visitors, found.links, found.people.expected) == (1, 1, pytest.approx(1 / (1 - 0.7 * 0.3 / 2)))
 
 
 def test_each_day_and_each_interval_has_its_own(tmp_path: Path) -> None:
@@ -89,17 +89,14 @@ def test_each_day_and_each_interval_has_its_own(tmp_path: Path) -> None:
 def decided(rng: np.random.Generator, people: int, tracklets: int) -> tuple[int, Floats, Floats]:
     """What a gallery that errs makes of these people: identities, and p_same of its links and births.
 
-    Every fifth tracklet of somebody known is taken for somebody else, newcomers half as often as any tracklet is; they
-    go on as that other from then on.
+    Every fifth tracklet is taken for somebody else, of newcomers seven in 50; they go on as that other from then on.
     Known people are taken for somebody new with 0.1. p_same is the share of such decisions that was right.
     """
     whose = rng.permutation(np.concatenate([np.arange(people), rng.integers(0, people, tracklets - people)]))
     met, links, births = set[int](), list[bool](), list[bool]()
-    newcomers = people / tracklets
-    taken_for_another = 0.5 * 0.2 * (1 - newcomers) / (1 - 0.5 * newcomers)
     for person in whose.tolist():
         first, chance = person not in met, rng.random()
-        if births and chance < (taken_for_another if first else 0.2):
+        if births and chance < (0.14 if first else 0.2):
             links.append(False)
         elif first or chance > 0.9:
             births.append(first)
