@@ -57,7 +57,7 @@ def _conditions(found: Mapping[str, Any]) -> str:
     )
     return (
         f"{len(found['cases'])} frozen cases of {how['seconds'] / 60:g} minutes, {how['size_px'][0]}×"
-        f"{how['size_px'][1]}, {how['frames_per_s']:g} frames/s, {how['arrivals_per_hour']:g} arrivals an hour. "
+        f"{how['size_px'][1]}, {how['frames_per_s']:g} frames/s, {how['arrivals_per_hour']:g} parties an hour come in. "
         f"{cases}. "
         f"Detector {how['weights']['detector']}, embedder {how['weights']['embedder']}.\n"
     )
