@@ -13,8 +13,8 @@ from retail_ray.identity.evidence import Flags, Floats
 from retail_ray.identity.settings import GallerySettings
 
 _COULD_BE = 20.0
-"""So many people are as likely meant, before any evidence, as all who are known: most of them are seen elsewhere, or
-have long gone. Fitted to the new people of development stores."""
+"""Before any evidence, everybody known together counts as so many people who can be meant with equal right: most are
+seen elsewhere, or have long gone. Fitted to the new people of development stores."""
 _LAST = 500
 _ROUNDS = 60
 
@@ -36,6 +36,8 @@ class Newcomers:
 
     def learn(self, score: Floats) -> None:
         """score: (T, P) nats of tracklets at entrances, which are decided, for being each person."""
+        if not len(score):
+            return
         known = np.exp(np.clip(score, -700.0, 60.0)).sum(axis=1) / _COULD_BE
         self._known = np.concatenate([self._known, known])[-_LAST:]
         self._measure()
