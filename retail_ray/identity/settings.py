@@ -93,9 +93,9 @@ class GallerySettings:
     calibrate_s: float = 30.0
     """Event time between two measurements of the site's own likeness."""
 
-    doubt_share: float = 0.12
+    doubt_share: float = 0.05
     """A camera is doubted when fewer of its sightings in motion have a partner in the cameras that look there."""
-    doubt_after: float = 100.0
+    doubt_after: float = 300.0
     """Sightings that must be owed a partner before a camera is judged."""
 
     prototypes: int = 10

@@ -93,6 +93,20 @@ def test_one_shifted_camera_is_the_one_that_is_named(camera: str, by_m: tuple[fl
     assert not found[camera].alone
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_whose_feet_are_hidden_most_of_the_time_are_no_contradiction(seed: int) -> None:
+    """In a crowd whole tracklets stand beside their places, and cameras that face each other seldom agree."""
+    rng = np.random.default_rng(seed)
+    whole = dict(shop(seed).whole)
+    for name, seen in whole.items():
+        hidden = {local_id: rng.normal(0.0, 2.0, 2) for local_id in np.unique(seen.local_id) if rng.random() < 0.75}
+        aside = np.array([hidden.get(local_id, (0.0, 0.0)) for local_id in seen.local_id.tolist()])
+        whole[name] = replace(seen, floor_xy_m=seen.floor_xy_m + aside.astype(seen.floor_xy_m.dtype))
+    found = judged(whole, shop(seed))
+    assert min(one.share for one in found.values()) < 0.14
+    assert not [name for name, one in found.items() if one.doubted]
+
+
 def test_a_small_error_of_calibration_is_no_contradiction() -> None:
     assert not any(one.doubted for one in judged(shifted(shop().whole, "camera-02", (0.3, 0.2)), shop()).values())
 
