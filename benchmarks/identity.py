@@ -149,12 +149,27 @@ def _harmed(stream: Stream, name: str) -> Iterable[tuple[str, float]]:
 
 def play(stream: Stream, settings: GallerySettings) -> list[IdentityEvent]:
     """All events of a gallery that hears the recorded messages."""
-    gallery = Gallery(settings, stream.site.site, "run", list(stream.cameras), entrances_of(stream.site))
+    gallery = gallery_of(stream, settings)
     events: list[IdentityEvent] = []
     for message in sorted(stream.messages, key=lambda one: one.watermark_us):
         gallery.submit(message)
         events += gallery.advance(stream.end_us)
     return events + gallery.finish(stream.end_us)
+
+
+def gallery_of(stream: Stream, settings: GallerySettings) -> Gallery:
+    """One that has heard nothing yet."""
+    return Gallery(settings, stream.site.site, "run", list(stream.cameras), entrances_of(stream.site))
+
+
+def conditions(seconds: float) -> dict[str, Any]:
+    """How the cases are drawn and seen."""
+    return {
+        "seconds": seconds,
+        "size_px": list(SIZE_PX),
+        "frames_per_s": FPS,
+        "weights": WEIGHTS.shown(),
+    }
 
 
 def measures(scene: Scene, *, whole: bool = False) -> dict[str, float]:
@@ -196,13 +211,7 @@ def write(results: Sequence[dict[str, Any]]) -> None:
     }
     content = {
         "environment": describe(),
-        "conditions": {
-            "seconds": SECONDS,
-            "size_px": list(SIZE_PX),
-            "frames_per_s": FPS,
-            "weights": WEIGHTS.shown(),
-            "overlapping_from": OVERLAPPING_FROM,
-        },
+        "conditions": conditions(SECONDS) | {"overlapping_from": OVERLAPPING_FROM},
         "cases": [{key: one[key] for key in ("case", "people", "tracklets", "overlap", "seconds")} for one in results],
         "groups": {name: {"cases": len(members), **_pooled(members)} for name, members in groups.items() if members},
         "stress": _stress(results),

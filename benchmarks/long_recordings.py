@@ -22,19 +22,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environment import RESULTS, describe
-from benchmarks.identity import MEASURES, WEIGHTS, measures, true_identities
+from benchmarks.identity import MEASURES, WEIGHTS, conditions, gallery_of, measures, true_identities
 from benchmarks.identity_rivals import agglomerative, greedy_gallery
 from benchmarks.identity_streams import Stream, record, resolved
 from benchmarks.seeds import TEST_CASES, Case
-from benchmarks.studio import ARRIVALS_PER_HOUR, FPS, SIZE_PX, rendered
+from benchmarks.studio import ARRIVALS_PER_HOUR, FPS, rendered
 from benchmarks.visitor_estimate import VISITORS, estimate, spans_of
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_MINUTE
 from retail_ray.evaluation.visitors import people_seen
-from retail_ray.identity.gallery import Gallery
 from retail_ray.identity.settings import GallerySettings
 from retail_ray.runtime.build_models import limit_threads
-from retail_ray.runtime.build_site import entrances_of
 
 SECONDS = 600.0
 CASES = 2
@@ -85,23 +83,19 @@ def followed(stream: Stream, settings: GallerySettings) -> tuple[list[IdentityEv
     messages = sorted(stream.messages, key=lambda message: message.watermark_us)
     begin_us = min(int(message.time_us[0]) for message in messages if len(message.time_us))
     ends_us = [begin_us + minutes * US_PER_MINUTE for minutes in MINUTES]
-    gallery, events, counted, heard = _gallery(stream, settings), list[IdentityEvent](), list[dict[str, float]](), 0
+    gallery, events, counted, heard = gallery_of(stream, settings), list[IdentityEvent](), list[dict[str, float]](), 0
     for end_us in ends_us:
         while heard < len(messages) and (messages[heard].watermark_us <= end_us or end_us == ends_us[-1]):
             gallery.submit(messages[heard])
             heard += 1
             events += gallery.advance(stream.end_us)
-        ended = _gallery(stream, settings)
+        ended = gallery_of(stream, settings)
         ended.restore(gallery.state())
         people = people_until(stream, end_us)
         decided = [*events, *ended.finish(ended.watermark_us)]
         counted.append({"people": people, **estimate(decided, spans_of(messages[:heard]), people)})
     events += gallery.finish(stream.end_us)
     return events, {str(minutes): at for minutes, at in zip(MINUTES, counted, strict=True)}
-
-
-def _gallery(stream: Stream, settings: GallerySettings) -> Gallery:
-    return Gallery(settings, stream.site.site, "run", list(stream.cameras), entrances_of(stream.site))
 
 
 def people_until(stream: Stream, until_us: int) -> int:
@@ -118,13 +112,7 @@ def write(results: Sequence[dict[str, Any]]) -> None:
     names = results[0]["identity"]
     content = {
         "environment": describe(),
-        "conditions": {
-            "seconds": SECONDS,
-            "size_px": list(SIZE_PX),
-            "frames_per_s": FPS,
-            "arrivals_per_hour": ARRIVALS_PER_HOUR,
-            "weights": WEIGHTS.shown(),
-        },
+        "conditions": conditions(SECONDS) | {"arrivals_per_hour": ARRIVALS_PER_HOUR},
         "cases": list(results),
         "identity": {
             name: {
