@@ -10,7 +10,7 @@ from retail_ray.core.identity_map import IdentityMap, Link, TrackletKey
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_S
 from retail_ray.core.types import Observations
-from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, people_range
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, Decided, people_range
 
 ESTIMATE = "visitors, estimated, error"
 ABSOLUTE = f"{ESTIMATE}, absolute"
@@ -31,11 +31,7 @@ def estimate(
         spans = [seen_us[key] for key in members if key in seen_us]
         if spans and max(end for _, end in spans) - min(begin for begin, _ in spans) >= min_presence_s * US_PER_S:
             kept += members.values()
-    births, joined = (
-        np.array([link.p_same for link in kept if link.founder is founder], np.float64) for founder in (True, False)
-    )
-    # Decisions without probability are taken as right.
-    found = people_range(len(births), joined[np.isfinite(joined)], births[np.isfinite(births)])
+    found = people_range(sum(link.founder for link in kept), Decided.of(kept))
     error = (found.expected - people) / people
     return {
         ESTIMATE: error,

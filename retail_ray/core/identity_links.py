@@ -46,13 +46,14 @@ class Links:
     """The tracklets of every identity in the end, as `Link` has them.
 
     row: (L,) int64, the assignment that holds for each tracklet. identity: (L,) int64. p_same: (L,) float64. founder:
-    (L,) bool.
+    (L,) bool. p_new: (L,) float64, NaN but for founders of identities that were absorbed.
     """
 
     row: Ints
     identity: Ints
     p_same: Floats
     founder: NDArray[np.bool_]
+    p_new: Floats
 
 
 def resolve(assigned: Assignments, merges: Merges) -> Links:
@@ -73,7 +74,7 @@ def resolve(assigned: Assignments, merges: Merges) -> Links:
             past.leave(row)
     owner, founder = past.owners()
     lasting = np.flatnonzero(past.next_of == len(of_row))
-    return Links(lasting, people[owner[lasting]], past.p_same[lasting], founder[lasting])
+    return Links(lasting, people[owner[lasting]], past.p_same[lasting], founder[lasting], past.p_new[lasting])
 
 
 def _next_of(key: Ints) -> Ints:
@@ -112,6 +113,7 @@ class _Past:
         again = np.flatnonzero(next_of < len(of_row))
         self.previous_of[next_of[again]] = again
         self.p_same = p_same
+        self.p_new = np.full(len(of_row), np.nan)
         self._of_row = of_row
         self._by_person = np.argsort(of_row, kind="stable")
         self._bounds = np.searchsorted(of_row[self._by_person], np.arange(people + 1))
@@ -126,7 +128,8 @@ class _Past:
         if self._founder(target, at) == _NOBODY:
             target.founder = moved
         else:
-            self.p_same[moved] = p_same
+            born = self.p_same[moved]
+            self.p_new[moved], self.p_same[moved] = 1.0 if np.isnan(born) else born, p_same
         end = int(np.searchsorted(lost.rows, at))
         target.parts += [*lost.parts, lost.rows[lost.begin : end]]
         lost.parts, lost.begin, lost.founder, lost.since = [], end, _NOBODY, at
@@ -141,7 +144,7 @@ class _Past:
             return
         person.founder, person.since = self._first(person, row), row
         if person.founder != _NOBODY:
-            self.p_same[person.founder] = np.nan
+            self.p_same[person.founder] = self.p_new[person.founder] = np.nan
 
     def owners(self) -> tuple[Ints, NDArray[np.bool_]]:
         """Of each row: who has it in the end, and whether that identity began with it."""

@@ -25,12 +25,14 @@ class Link:
     sequence: the decision that gave the tracklet its identity. p_same: probability that it is right, NaN where
     unknown. founder: the identity began with this tracklet; every identity has exactly one, and p_same of a founder
     says that nobody known is this person. A merge hangs the absorbed identity on by its founder, which takes the
-    merge's p_same and keeps its place.
+    merge's p_same and keeps its place. p_new: of such a founder, the p_same that it had before, 1 where unknown; NaN
+    for all others.
     """
 
     sequence: int
     p_same: float
     founder: bool
+    p_new: float = math.nan
 
 
 @dataclass(slots=True)
@@ -120,7 +122,9 @@ class IdentityMap:
         links = self.members.setdefault(target, {})
         if links:
             founder = next(key for key, link in moved.items() if link.founder)
-            moved[founder] = Link(moved[founder].sequence, event.p_same, founder=False)
+            born = moved[founder]
+            p_new = 1.0 if math.isnan(born.p_same) else born.p_same
+            moved[founder] = Link(born.sequence, event.p_same, founder=False, p_new=p_new)
         links.update(moved)
         self.owner.update(dict.fromkeys(((event.session_id, key) for key in moved), target[1]))
         return {target, absorbed}

@@ -17,10 +17,10 @@ _NAN = float("nan")
 
 
 class Decisions:
-    """Numbers events through all sessions of a run, and gives them out once."""
+    """Numbers events through all sessions of a run, and gives them out once. evidence_worth: see `GallerySettings`."""
 
-    def __init__(self, camera_ids: Sequence[str]) -> None:
-        self._camera_ids = tuple(camera_ids)
+    def __init__(self, camera_ids: Sequence[str], evidence_worth: float) -> None:
+        self._camera_ids, self._evidence_worth = tuple(camera_ids), evidence_worth
         self._sequence = 0
         self._events: list[IdentityEvent] = []
         self.session_id: str | None = None
@@ -43,12 +43,12 @@ class Decisions:
     def merge(self, time_us: int, change: Change, reason: str) -> None:
         """One identity absorbed another."""
         about = {"identity_id": change.person, "other_identity_id": change.other}
-        self._tell(kind="merge", time_us=time_us, reason=reason, **about, **_gain(change))
+        self._tell(kind="merge", time_us=time_us, reason=reason, **about, **self._gain(change))
 
     def split(self, time_us: int, tracklet: Tracklet, change: Change, reason: str) -> None:
         """A tracklet left `change.other` for the identity that it has now."""
         about = {**self._of(tracklet), "other_identity_id": change.other}
-        self._tell(kind="split", time_us=time_us, reason=reason, **about, **_gain(change))
+        self._tell(kind="split", time_us=time_us, reason=reason, **about, **self._gain(change))
 
     def state(self) -> tuple[Any, ...]:
         return self._sequence, self.session_id
@@ -61,6 +61,9 @@ class Decisions:
         camera_id = self._camera_ids[tracklet.camera]
         return {"identity_id": tracklet.person, "camera_id": camera_id, "local_id": tracklet.local_id}
 
+    def _gain(self, change: Change) -> dict[str, float]:
+        return {"score": change.gain, "p_same": probability(self._evidence_worth * change.gain)}
+
     def _tell(self, **known: Any) -> None:
         assert self.session_id is not None
         nothing = dict.fromkeys(("identity_id", "other_identity_id", "camera_id", "local_id"))
@@ -69,10 +72,6 @@ class Decisions:
         event = IdentityEvent(sequence=self._sequence, session_id=self.session_id, **{**nothing, **known, **finite})
         self._sequence += 1
         self._events.append(event)
-
-
-def _gain(change: Change) -> dict[str, float]:
-    return {"score": change.gain, "p_same": probability(change.gain)}
 
 
 def reason_of_link(folded: Folded, row: int, column: int) -> str:

@@ -56,7 +56,7 @@ class Gallery:
         self._buffer = WatermarkBuffer(cameras, round(settings.tick_s * US_PER_S))
         self._index = PrototypeIndex(settings.faiss_threads)
         self._memory = Memory(settings, entrances, len(self._buffer.camera_ids))
-        self._decisions = Decisions(self._buffer.camera_ids)
+        self._decisions = Decisions(self._buffer.camera_ids, settings.evidence_worth)
         self._alerts: list[Alert] = []
         self._resets_us: list[int] = []
         self._next_person = 1

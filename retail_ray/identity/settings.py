@@ -67,7 +67,7 @@ class GallerySettings:
     """Most that being seen at once by one camera may say."""
     wander_m_s: float = 0.7
     """How far people get from where they were last seen, per second unseen."""
-    absence_cost: float = 0.3
+    absence_cost: float = 0.7
     """Nats against somebody out of sight for 1.7 s, twice as many for 6.4 s: who is in the store is mostly seen."""
     transit_limit: float = 4.0
     """Most that a way between two sightings may say."""
@@ -75,7 +75,7 @@ class GallerySettings:
     """Most that it may say against them, once the site's own ways are known."""
     transit_prior_pairs: float = 20.0
     """What the floor's distance counts as, in ways, beside those seen on this site; infinite: nothing is learnt."""
-    birth_cost: float = 2.0
+    birth_cost: float = 3.0
     """Nats against a person who turns up away from every entrance."""
     entrance_m: float = 1.5
     """Within this distance of an entrance people come and go."""

@@ -51,7 +51,7 @@ class SeenIdentities:
 
     identity: (K,) int64, ascending. first_us, last_us: (K,) int64, first and last sight. crossed: (K,) bool, over some
     line. link_of: (L,) int64, whose place in `identity` each seen tracklet belongs to; p_same: (L,) float64, NaN where
-    unknown; founder: (L,) bool; see `Link`.
+    unknown; founder: (L,) bool; p_new: (L,) float64; see `Link`.
     """
 
     session: Session
@@ -62,6 +62,7 @@ class SeenIdentities:
     link_of: Ints
     p_same: Floats
     founder: NDArray[np.bool_]
+    p_new: Floats
 
 
 class SeenIn:
@@ -145,6 +146,7 @@ class _Decided:
             link_of,
             links.p_same[seen],
             links.founder[seen],
+            links.p_new[seen],
         )
 
     def _tracklet_of(self, key: Ints) -> Ints:

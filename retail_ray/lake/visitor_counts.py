@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from retail_ray.core.identity_map import Link
 from retail_ray.core.time import US_PER_S
 from retail_ray.lake.seen_identities import SeenIdentities, SeenIn
 from retail_ray.lake.session_days import Session
@@ -41,6 +42,22 @@ class Range:
     expected: float
     low: int
     high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions behind some identities, one for each tracklet. p_same: (L,), NaN where unknown. founder: (L,) bool.
+    p_new: (L,), NaN but for founders of absorbed identities. See `Link`."""
+
+    p_same: NDArray[np.float64]
+    founder: NDArray[np.bool_]
+    p_new: NDArray[np.float64]
+
+    @staticmethod
+    def of(links: Iterable[Link]) -> Decided:
+        columns = [(link.p_same, link.founder, link.p_new) for link in links]
+        p_same, founder, p_new = zip(*columns, strict=True) if columns else ((), (), ())
+        return Decided(np.array(p_same, np.float64), np.array(founder, np.bool_), np.array(p_new, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +114,23 @@ def count_visitors(lake: Lake, question: Question, run_id: str | None, ways: Seq
     return Counted(visitors, frozenset(seen), interval.runs, interval.longest_us)
 
 
-def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np.float64]) -> Range:
+def people_range(identities: int, decided: Decided) -> Range:
     """How many people some identities are, by the probabilities of the decisions that made them.
 
-    births: p_same of the decisions that nobody known is this person; a wrong one counts somebody twice. links: p_same
-    of the links; the tracklet of a wrong one is somebody else's. Mostly that is somebody who is counted elsewhere; that
-    it is somebody who is counted nowhere is nearly as likely as that a tracklet is the first of a person. 95 % interval
-    by the normal approximation. At least one person, if any identity.
+    A wrong birth counts somebody twice. A wrong join hides the absorbed identity, if that was somebody new. The
+    tracklet of another wrong link is somebody else's: mostly that is somebody who is counted elsewhere, and that it is
+    somebody who is counted nowhere is nearly as likely as that a tracklet is the first of a person. Decisions without
+    probability are taken as right. 95 % interval by the normal approximation. At least one person, if any identity.
     """
-    double, wrong = 1 - np.sort(births), 1 - np.sort(links)
-    tracklets = max(1, identities + len(links))
-    expected = float((identities - double.sum()) / (1 - _NEWCOMERS * wrong.sum() / tracklets))
-    hidden = _NEWCOMERS * wrong * expected / tracklets
+    known = np.isfinite(decided.p_same)
+    joined = np.isfinite(decided.p_new)
+    wrong = 1 - decided.p_same
+    double = np.sort(wrong[known & decided.founder])
+    covered = np.sort((wrong * decided.p_new)[known & joined])
+    strayed = np.sort(wrong[known & ~decided.founder & ~joined])
+    tracklets = max(1, identities + int((~decided.founder).sum()))
+    expected = float((identities - double.sum() + covered.sum()) / (1 - _NEWCOMERS * strayed.sum() / tracklets))
+    hidden = np.concatenate([covered, _NEWCOMERS * strayed * expected / tracklets])
     variance = float((hidden * (1 - hidden)).sum() + (double * (1 - double)).sum())
     spread = _NORMAL_95 * _WIDER * math.sqrt(variance)
     least = min(1, identities)
@@ -118,12 +140,12 @@ def people_range(identities: int, links: NDArray[np.float64], births: NDArray[np
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Identities of one session and day: how many were there long enough, how many were not, and their links."""
+    """Identities of one session and day: how many were there long enough, how many were not, and why the former are
+    people."""
 
     visitors: int
     too_short: int
-    p_links: NDArray[np.float64]
-    p_births: NDArray[np.float64]
+    decided: Decided
 
 
 class _Days:
@@ -142,23 +164,26 @@ class _Days:
         for place in np.unique(of_identity[others]).tolist():
             today = others & (of_identity == place)
             kept = (today & long)[seen.link_of]
-            p_links, p_births = seen.p_same[kept & ~seen.founder], seen.p_same[kept & seen.founder]
             visitors = int((today & long).sum())
-            yield self._days[place], _Counts(visitors, int(today.sum()) - visitors, p_links, p_births)
+            decided = Decided(seen.p_same[kept], seen.founder[kept], seen.p_new[kept])
+            yield self._days[place], _Counts(visitors, int(today.sum()) - visitors, decided)
 
 
 def _of_day(day: date, counted: list[_Counts]) -> Visitors:
-    p_links = np.concatenate([some.p_links for some in counted])
-    p_births = np.concatenate([some.p_births for some in counted])
-    assessed = np.isfinite(p_links)
+    decided = Decided(
+        np.concatenate([some.decided.p_same for some in counted]),
+        np.concatenate([some.decided.founder for some in counted]),
+        np.concatenate([some.decided.p_new for some in counted]),
+    )
     visitors = sum(some.visitors for some in counted)
+    links = decided.p_same[~decided.founder]
     return Visitors(
         day,
         visitors,
         sum(some.too_short for some in counted),
-        people_range(visitors, p_links[assessed], p_births[np.isfinite(p_births)]),
-        len(p_links),
-        int((~assessed).sum()),
+        people_range(visitors, decided),
+        len(links),
+        int(np.isnan(links).sum()),
     )
 
 

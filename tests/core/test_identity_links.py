@@ -11,8 +11,12 @@ from retail_ray.core.identity_map import IdentityMap
 from retail_ray.core.records import IdentityEvent
 
 NAN = math.nan
-Found = dict[tuple[int, int], tuple[int, float | None, bool]]
-"""(identity, tracklet): (sequence, p_same, founder)."""
+Found = dict[tuple[int, int], tuple[int, float | None, bool, float | None]]
+"""(identity, tracklet): (sequence, p_same, founder, p_new)."""
+
+
+def number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def decision(
@@ -39,7 +43,7 @@ def replayed(events: list[IdentityEvent]) -> Found:
     known = IdentityMap()
     known.apply_all(events)
     return {
-        (who[1], key[1]): (link.sequence, None if math.isnan(link.p_same) else link.p_same, link.founder)
+        (who[1], key[1]): (link.sequence, number(link.p_same), link.founder, number(link.p_new))
         for who, links in known.members.items()
         for key, link in links.items()
     }
@@ -56,9 +60,11 @@ def at_once(events: list[IdentityEvent]) -> Found:
     links = resolve(assigned, merges)
     return {
         (int(identity), int(assigned.key[row])): (
-            int(assigned.sequence[row]), None if math.isnan(p_same) else float(p_same), bool(founder)
+            int(assigned.sequence[row]), number(p_same), bool(founder), number(p_new)
         )
-        for row, identity, p_same, founder in zip(links.row, links.identity, links.p_same, links.founder, strict=True)
+        for row, identity, p_same, founder, p_new in zip(
+            links.row, links.identity, links.p_same, links.founder, links.p_new, strict=True
+        )
     }  # fmt: skip
 
 
@@ -72,6 +78,6 @@ def test_the_replay_is_no_empty_measure() -> None:
     """The control: without the merge, or with the split first, other links come out."""
     events = [decision(0, "create", 1, None, 1, 0.9), decision(1, "create", 2, None, 2, 0.8),
               decision(2, "merge", 1, 2, None, 0.7), decision(3, "split", 3, 1, 1, 0.6)]  # fmt: skip
-    assert at_once(events) == {(1, 2): (1, None, True), (3, 1): (3, 0.6, True)}
-    assert at_once(events[:2] + events[3:]) == {(2, 2): (1, 0.8, True), (3, 1): (3, 0.6, True)}
-    assert at_once(events[:3]) == {(1, 1): (0, 0.9, True), (1, 2): (1, 0.7, False)}
+    assert at_once(events) == {(1, 2): (1, None, True, None), (3, 1): (3, 0.6, True, None)}
+    assert at_once(events[:2] + events[3:]) == {(2, 2): (1, 0.8, True, None), (3, 1): (3, 0.6, True, None)}
+    assert at_once(events[:3]) == {(1, 1): (0, 0.9, True, None), (1, 2): (1, 0.7, False, 0.8)}

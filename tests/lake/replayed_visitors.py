@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
-
-import numpy as np
 
 from retail_ray.core.identity_map import IdentityMap, Link
 from retail_ray.core.records import IdentityEvent
 from retail_ray.core.time import US_PER_S
 from retail_ray.lake.questions import Question
 from retail_ray.lake.views import Lake
-from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, Visitors, people_range
+from retail_ray.lake.visitor_counts import MIN_PRESENCE_S, Decided, Visitors, people_range
 
 NAN = float("nan")
 _DAY = timedelta(days=1)
@@ -75,11 +74,10 @@ def _clipped(
 
 def _of_day(day: date, found: list[tuple[bool, list[Link]]]) -> Visitors:
     kept = [links for long, links in found if long]
-    p_links = np.array([link.p_same for links in kept for link in links if not link.founder], np.float64)
-    p_births = np.array([link.p_same for links in kept for link in links if link.founder], np.float64)
-    assessed = np.isfinite(p_links)
-    people = people_range(len(kept), p_links[assessed], p_births[np.isfinite(p_births)])
-    return Visitors(day, len(kept), len(found) - len(kept), people, len(p_links), int((~assessed).sum()))
+    links = [link for some in kept for link in some]
+    joined = [link.p_same for link in links if not link.founder]
+    people = people_range(len(kept), Decided.of(links))
+    return Visitors(day, len(kept), len(found) - len(kept), people, len(joined), sum(map(math.isnan, joined)))
 
 
 def _event(row: dict[str, Any]) -> IdentityEvent:
