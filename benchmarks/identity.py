@@ -258,13 +258,21 @@ def _stress(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         name: {amount: _mean([one["stress"][name][amount] for one in results]) for amount in results[0]["stress"][name]}
         for name in HARMS
     }
-    crowded = sorted(results, key=lambda one: one["people"])
-    thirds = np.array_split(np.arange(len(crowded)), min(3, len(crowded)))
-    made["people in a minute"] = {
-        f"{crowded[rows[0]]['people']} to {crowded[rows[-1]]['people']}": _mean([_floor(crowded[i]) for i in rows])
-        for rows in thirds
-    }
+    made["people in a minute"] = _by(results, "people", 3, "{:.0f}")
+    made["share of the floor that two cameras see"] = _by(results, "overlap", 4, "{:.2f}")
     return made
+
+
+def _by(results: Sequence[dict[str, Any]], trait: str, parts: int, form: str) -> dict[str, dict[str, float]]:
+    """In parts of as many cases each, those with least of the trait first."""
+    ordered = sorted(results, key=lambda one: float(one[trait]))
+    rows = np.array_split(np.arange(len(ordered)), min(parts, len(ordered)))
+    return {
+        " to ".join(form.format(ordered[i][trait]) for i in (some[0], some[-1])): _mean(
+            [_floor(ordered[i]) for i in some]
+        )
+        for some in rows
+    }
 
 
 def _floor(result: Mapping[str, Any]) -> float:
