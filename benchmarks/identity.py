@@ -266,13 +266,12 @@ def _stress(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _by(results: Sequence[dict[str, Any]], trait: str, parts: int, form: str) -> dict[str, dict[str, float]]:
     """In parts of as many cases each, those with least of the trait first."""
     ordered = sorted(results, key=lambda one: float(one[trait]))
-    rows = np.array_split(np.arange(len(ordered)), min(parts, len(ordered)))
-    return {
-        " to ".join(form.format(ordered[i][trait]) for i in (some[0], some[-1])): _mean(
-            [_floor(ordered[i]) for i in some]
-        )
-        for some in rows
-    }
+    made = {}
+    for rows in np.array_split(np.arange(len(ordered)), min(parts, len(ordered))):
+        some = [ordered[i] for i in rows]
+        least, most = (form.format(one[trait]) for one in (some[0], some[-1]))
+        made[f"{least} to {most}"] = _mean([_floor(one) for one in some])
+    return made
 
 
 def _floor(result: Mapping[str, Any]) -> float:

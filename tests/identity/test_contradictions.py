@@ -196,6 +196,7 @@ def test_the_gallery_alerts_and_links_more_people_and_hardly_more_strangers() ->
     (right, wrong), (right_believed, wrong_believed) = (joined(one, truth, "camera-00") for one in (found, believed))
     assert right > 2 * right_believed
     assert wrong - wrong_believed < 0.1 * (right - right_believed)
+    assert wrong < 0.1 * right
 
 
 def test_restored_in_the_middle_it_says_the_same() -> None:
