@@ -94,8 +94,8 @@ def decided(rng: np.random.Generator, people: int, tracklets: int) -> Decided:
 
     Every fifth tracklet is taken for somebody else, of newcomers seven in 50; they go on as that other from then on.
     Known people are taken for somebody new with 0.1. Two identities in five are held against another one, and joined
-    to it by mistake in three of five cases, otherwise if they were somebody known. p_same is the share of such decisions
-    that was right.
+    to it by mistake in three of five cases, otherwise if they were somebody known. p_same is the share of such
+    decisions that was right.
     """
     whose = rng.permutation(np.concatenate([np.arange(people), rng.integers(0, people, tracklets - people)]))
     met, links, births = set[int](), list[bool](), list[bool]()
